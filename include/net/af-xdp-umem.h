@@ -1,0 +1,132 @@
+/*
+ * AF_XDP: UMEM memory and the accounting of its frames
+ *
+ * A UMEM is the memory that an AF_XDP socket and the kernel exchange packets
+ * in. This room owns the memory, cuts it into frames of one size, and knows
+ * at any time what each frame is doing:
+ *
+ *           take                     take
+ *   FREE --------> FILL      FREE --------> TX
+ *     ^              |         ^             |
+ *     |         RX descriptor  |             | completion
+ *     |              v         |             |
+ *     +-- put --- RECEIVED     +---- put ----+
+ *
+ * A frame in FILL or TX belongs to the kernel and may not be touched; a frame
+ * in RECEIVED or FREE belongs to us. Every transition is checked, because the
+ * alternative to noticing that a frame is returned twice is two packets in
+ * one buffer.
+ *
+ * Two pools, one per direction, keep a flood in one direction from starving
+ * the other. Free frames are reused last in, first out: the frame touched
+ * last is the one most likely still in the cache.
+ *
+ * Threads: an AfXdpUmem is not locked; one thread at a time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef NET_AF_XDP_UMEM_H
+#define NET_AF_XDP_UMEM_H
+
+/*
+ * One page: every driver with zero-copy support takes it, and a page is what
+ * the kernel's multi-buffer fragments are cut into.
+ */
+#define AF_XDP_FRAME_SIZE 4096u
+
+/*
+ * The kernel keeps this much of a received frame's front for the XDP program
+ * (XDP_PACKET_HEADROOM, include/uapi/linux/bpf.h). Frames to be sent have no
+ * such reserve.
+ */
+#define AF_XDP_RX_HEADROOM 256u
+#define AF_XDP_RX_ROOM (AF_XDP_FRAME_SIZE - AF_XDP_RX_HEADROOM)
+
+typedef enum AfXdpFrameState {
+    AF_XDP_FRAME_FREE,      /* in its pool */
+    AF_XDP_FRAME_FILL,      /* posted for reception: fill ring or kernel */
+    AF_XDP_FRAME_RECEIVED,  /* holds a received packet, not yet recycled */
+    AF_XDP_FRAME_TX,        /* posted for transmission, not yet completed */
+    AF_XDP_FRAME__MAX,
+} AfXdpFrameState;
+
+typedef enum AfXdpPool {
+    AF_XDP_POOL_RX,
+    AF_XDP_POOL_TX,
+    AF_XDP_POOL__MAX,
+} AfXdpPool;
+
+typedef struct AfXdpUmem AfXdpUmem;
+
+/*
+ * af_xdp_umem_new: allocate memory for @n_rx + @n_tx frames.
+ * @n_rx, @n_tx: number of frames per pool; either may be 0, not both.
+ * @errp: set on failure, code ENOMEM or EINVAL.
+ *
+ * All frames start FREE. The memory is page aligned, zeroed and private.
+ * Returns the UMEM, or NULL.
+ */
+AfXdpUmem *af_xdp_umem_new(uint32_t n_rx, uint32_t n_tx, GError **errp);
+
+/*
+ * af_xdp_umem_free: return the memory. @umem may be NULL.
+ *
+ * The socket it is registered with must be closed before: the kernel would
+ * keep the pages, but nobody could see what it writes.
+ */
+void af_xdp_umem_free(AfXdpUmem *umem);
+
+/* The memory to register: address, and length in bytes. */
+void *af_xdp_umem_area(const AfXdpUmem *umem);
+uint64_t af_xdp_umem_size(const AfXdpUmem *umem);
+
+/*
+ * af_xdp_umem_take: move up to @n frames of @pool from FREE to FILL (RX pool)
+ * or TX (TX pool).
+ * @addrs: receives the frames' addresses, as offsets into the UMEM in bytes.
+ *
+ * Returns how many were taken; fewer than @n when the pool runs out.
+ */
+uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool pool,
+                          uint64_t *addrs, uint32_t n);
+
+/*
+ * af_xdp_umem_received: the kernel handed over a packet in a frame.
+ * @addr: address in the RX descriptor, anywhere in the frame.
+ * @len: bytes of packet data at @addr.
+ *
+ * Moves the frame from FILL to RECEIVED. Returns a pointer to the data, or
+ * NULL when the descriptor does not name @len bytes inside a frame that was
+ * posted; nothing has changed then.
+ */
+void *af_xdp_umem_received(AfXdpUmem *umem, uint64_t addr, uint32_t len);
+
+/*
+ * af_xdp_umem_unreceive: undo af_xdp_umem_received(), because the descriptor
+ * was put back.
+ * @addr: any address inside the frame.
+ */
+void af_xdp_umem_unreceive(AfXdpUmem *umem, uint64_t addr);
+
+/*
+ * af_xdp_umem_put: return a frame to its pool.
+ * @addr: any address inside the frame. Copy mode clears bit 0 of the
+ *        addresses in the completion ring; that is why.
+ * @from: the state the frame must be in.
+ *
+ * Returns false, and changes nothing, when @addr is no frame or the frame is
+ * not in state @from.
+ */
+bool af_xdp_umem_put(AfXdpUmem *umem, uint64_t addr, AfXdpFrameState from);
+
+/* A pointer to UMEM offset @addr, which must come from af_xdp_umem_take(). */
+void *af_xdp_umem_data(const AfXdpUmem *umem, uint64_t addr);
+
+/* Number of frames in @state; all states together are all frames. */
+uint32_t af_xdp_umem_count(const AfXdpUmem *umem, AfXdpFrameState state);
+
+/* Number of FREE frames of @pool. */
+uint32_t af_xdp_umem_available(const AfXdpUmem *umem, AfXdpPool pool);
+
+#endif /* NET_AF_XDP_UMEM_H */

@@ -1,0 +1,201 @@
+/*
+ * AF_XDP: accounting of UMEM frames
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "net/af-xdp-error.h"
+#include "net/af-xdp-umem.h"
+
+#define N_RX 8
+#define N_TX 4
+
+static AfXdpUmem *new_umem(void)
+{
+    GError *err = NULL;
+    AfXdpUmem *umem = af_xdp_umem_new(N_RX, N_TX, &err);
+
+    g_assert_no_error(err);
+    g_assert_nonnull(umem);
+    return umem;
+}
+
+static void assert_counts(AfXdpUmem *umem, uint32_t n_free, uint32_t fill,
+                          uint32_t received, uint32_t tx)
+{
+    g_assert_cmpuint(af_xdp_umem_count(umem, AF_XDP_FRAME_FREE), ==, n_free);
+    g_assert_cmpuint(af_xdp_umem_count(umem, AF_XDP_FRAME_FILL), ==, fill);
+    g_assert_cmpuint(af_xdp_umem_count(umem, AF_XDP_FRAME_RECEIVED), ==,
+                     received);
+    g_assert_cmpuint(af_xdp_umem_count(umem, AF_XDP_FRAME_TX), ==, tx);
+    g_assert_cmpuint(n_free + fill + received + tx, ==, N_RX + N_TX);
+}
+
+static void test_memory(void)
+{
+    AfXdpUmem *umem = new_umem();
+    uint64_t size = (N_RX + N_TX) * (uint64_t)AF_XDP_FRAME_SIZE;
+    char *area = af_xdp_umem_area(umem);
+
+    g_assert_cmpuint(af_xdp_umem_size(umem), ==, size);
+    g_assert_cmpuint((uintptr_t)area % AF_XDP_FRAME_SIZE, ==, 0);
+    for (uint64_t i = 0; i < size; i++) {
+        g_assert_cmpint(area[i], ==, 0);
+    }
+    assert_counts(umem, N_RX + N_TX, 0, 0, 0);
+    af_xdp_umem_free(umem);
+}
+
+static void test_bad_size(void)
+{
+    GError *err = NULL;
+
+    g_assert_null(af_xdp_umem_new(0, 0, &err));
+    g_assert_error(err, AF_XDP_ERROR, EINVAL);
+    g_clear_error(&err);
+    g_assert_null(af_xdp_umem_new(UINT32_MAX, UINT32_MAX, &err));
+    g_assert_error(err, AF_XDP_ERROR, EINVAL);
+    g_clear_error(&err);
+}
+
+static void test_receive(void)
+{
+    AfXdpUmem *umem = new_umem();
+    uint64_t addrs[N_RX + 1];
+    char *data;
+
+    /* Not more than there are, each once, and none of the other pool. */
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_RX, addrs, N_RX + 1),
+                     ==, N_RX);
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_RX, addrs, 1), ==, 0);
+    assert_counts(umem, N_TX, N_RX, 0, 0);
+    for (int i = 0; i < N_RX; i++) {
+        g_assert_cmpuint(addrs[i], <, N_RX * AF_XDP_FRAME_SIZE);
+        g_assert_cmpuint(addrs[i] % AF_XDP_FRAME_SIZE, ==, 0);
+        for (int j = 0; j < i; j++) {
+            g_assert_cmpuint(addrs[i], !=, addrs[j]);
+        }
+    }
+
+    data = af_xdp_umem_received(umem, addrs[3] + AF_XDP_RX_HEADROOM, 60);
+    g_assert_true(data == (char *)af_xdp_umem_area(umem) + addrs[3] +
+                          AF_XDP_RX_HEADROOM);
+    assert_counts(umem, N_TX, N_RX - 1, 1, 0);
+    g_assert_true(af_xdp_umem_put(umem, addrs[3], AF_XDP_FRAME_RECEIVED));
+    assert_counts(umem, N_TX + 1, N_RX - 1, 0, 0);
+    af_xdp_umem_free(umem);
+}
+
+static void test_receive_nonsense(void)
+{
+    AfXdpUmem *umem = new_umem();
+    uint64_t size = af_xdp_umem_size(umem);
+    uint64_t addr;
+
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_RX, &addr, 1), ==, 1);
+
+    /* Outside, far outside, a frame never posted, past the frame's end. */
+    g_assert_null(af_xdp_umem_received(umem, size, 1));
+    g_assert_null(af_xdp_umem_received(umem, UINT64_MAX, 1));
+    g_assert_null(af_xdp_umem_received(umem, addr + AF_XDP_FRAME_SIZE, 1));
+    g_assert_null(af_xdp_umem_received(umem, addr + 1, AF_XDP_FRAME_SIZE));
+    g_assert_null(af_xdp_umem_received(umem, addr, UINT32_MAX));
+    assert_counts(umem, N_RX + N_TX - 1, 1, 0, 0);
+
+    /* Up to the last byte is fine, but only once. */
+    g_assert_nonnull(af_xdp_umem_received(umem, addr + 1,
+                                          AF_XDP_FRAME_SIZE - 1));
+    g_assert_null(af_xdp_umem_received(umem, addr, 1));
+    af_xdp_umem_free(umem);
+}
+
+static void test_send(void)
+{
+    AfXdpUmem *umem = new_umem();
+    uint64_t addrs[N_TX];
+
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_TX, addrs, N_TX), ==,
+                     N_TX);
+    g_assert_cmpuint(af_xdp_umem_available(umem, AF_XDP_POOL_TX), ==, 0);
+    g_assert_cmpuint(af_xdp_umem_available(umem, AF_XDP_POOL_RX), ==, N_RX);
+    assert_counts(umem, N_RX, 0, 0, N_TX);
+
+    /* Each completion counts once, whatever the kernel does to low bits. */
+    g_assert_true(af_xdp_umem_put(umem, addrs[0] | 1, AF_XDP_FRAME_TX));
+    g_assert_false(af_xdp_umem_put(umem, addrs[0], AF_XDP_FRAME_TX));
+    g_assert_false(af_xdp_umem_put(umem, addrs[1], AF_XDP_FRAME_RECEIVED));
+    g_assert_false(af_xdp_umem_put(umem, addrs[0], AF_XDP_FRAME_FREE));
+    g_assert_false(af_xdp_umem_put(umem, af_xdp_umem_size(umem),
+                                   AF_XDP_FRAME_TX));
+    g_assert_false(af_xdp_umem_put(umem, UINT64_MAX, AF_XDP_FRAME_TX));
+    assert_counts(umem, N_RX + 1, 0, 0, N_TX - 1);
+
+    /* The frame freed last is used next. */
+    g_assert_true(af_xdp_umem_put(umem, addrs[2], AF_XDP_FRAME_TX));
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_TX, addrs, 1), ==, 1);
+    g_assert_cmpuint(addrs[0], ==, addrs[2]);
+    af_xdp_umem_free(umem);
+}
+
+/* Any order of operations against a model that keeps one state per frame. */
+static void test_random(void)
+{
+    AfXdpUmem *umem = new_umem();
+    AfXdpFrameState model[N_RX + N_TX] = { 0 };
+
+    for (int step = 0; step < 20000; step++) {
+        uint32_t frame = g_test_rand_int_range(0, N_RX + N_TX);
+        uint64_t addr = frame * (uint64_t)AF_XDP_FRAME_SIZE;
+        AfXdpFrameState from = g_test_rand_int_range(1, AF_XDP_FRAME__MAX);
+        uint32_t count[AF_XDP_FRAME__MAX] = { 0 };
+        bool ok;
+
+        switch (g_test_rand_int_range(0, 3)) {
+        case 0:
+            {
+                AfXdpPool pool = g_test_rand_int_range(0, AF_XDP_POOL__MAX);
+
+                if (af_xdp_umem_take(umem, pool, &addr, 1)) {
+                    frame = addr / AF_XDP_FRAME_SIZE;
+                    g_assert_cmpint(model[frame], ==, AF_XDP_FRAME_FREE);
+                    g_assert_cmpint(frame < N_RX, ==, pool == AF_XDP_POOL_RX);
+                    model[frame] = pool == AF_XDP_POOL_RX ? AF_XDP_FRAME_FILL
+                                                          : AF_XDP_FRAME_TX;
+                }
+            }
+            break;
+        case 1:
+            ok = af_xdp_umem_received(umem, addr, 64) != NULL;
+            g_assert_cmpint(ok, ==, model[frame] == AF_XDP_FRAME_FILL);
+            if (ok) {
+                model[frame] = AF_XDP_FRAME_RECEIVED;
+            }
+            break;
+        default:
+            ok = af_xdp_umem_put(umem, addr, from);
+            g_assert_cmpint(ok, ==, model[frame] == from);
+            if (ok) {
+                model[frame] = AF_XDP_FRAME_FREE;
+            }
+        }
+
+        for (int i = 0; i < N_RX + N_TX; i++) {
+            count[model[i]]++;
+        }
+        assert_counts(umem, count[0], count[1], count[2], count[3]);
+    }
+    af_xdp_umem_free(umem);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/af-xdp/umem/memory", test_memory);
+    g_test_add_func("/af-xdp/umem/bad-size", test_bad_size);
+    g_test_add_func("/af-xdp/umem/receive", test_receive);
+    g_test_add_func("/af-xdp/umem/receive-nonsense", test_receive_nonsense);
+    g_test_add_func("/af-xdp/umem/send", test_send);
+    g_test_add_func("/af-xdp/umem/random", test_random);
+    return g_test_run();
+}

@@ -1,0 +1,98 @@
+/*
+ * AF_XDP: packets between one queue pair's virtqueues and its socket
+ *
+ * The fast path's inner loop. Sockets and frames are those of the copying
+ * path (af-xdp-copy.h), the net layer is replaced by the guest's rings:
+ *
+ *     receive virtqueue  <---- rx() ----  fill and rx rings
+ *     transmit virtqueue ----- tx() --->  tx and completion rings
+ *
+ * Each call is one turn: a bounded number of packets and bytes, one look for
+ * the guest's buffers per burst, one publication of used buffers, one kick.
+ * Packets are copied once, in guest_write() and af_xdp_copy_tx().
+ *
+ * A guest's fault stops that ring only; what was taken from it is given back.
+ *
+ * Threads: not locked; one thread at a time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef NET_AF_XDP_DATAPATH_H
+#define NET_AF_XDP_DATAPATH_H
+
+#include "net/af-xdp-copy.h"
+#include "net/af-xdp-vring.h"
+
+/* What a turn left to do. */
+typedef enum AfXdpTurn {
+    AF_XDP_TURN_DONE,       /* nothing more to do now */
+    AF_XDP_TURN_MORE,       /* the quota ended it: take another turn */
+    AF_XDP_TURN_NO_BUFFERS, /* rx: packets wait, the guest has no buffer */
+    AF_XDP_TURN_NO_ROOM,    /* tx: packets wait, the socket has no room */
+    AF_XDP_TURN_FAULT,      /* the guest broke its ring: it is stopped */
+} AfXdpTurn;
+
+/* What a queue pair counts beside what its socket counts. */
+#define AF_XDP_DATAPATH_COUNTERS(X)                                     \
+    X(rx_no_buffer,  "rx-no-buffer")    /* turns ended for want of any */\
+    X(rx_too_long,   "rx-too-long")     /* packets that fit no buffer */ \
+    X(rx_calls,      "rx-calls")        /* interrupts asked for */       \
+    X(tx_calls,      "tx-calls")
+
+typedef struct AfXdpDatapathStats {
+#define AF_XDP_DATAPATH_FIELD(field, name) uint64_t field;
+    AF_XDP_DATAPATH_COUNTERS(AF_XDP_DATAPATH_FIELD)
+#undef AF_XDP_DATAPATH_FIELD
+} AfXdpDatapathStats;
+
+typedef struct AfXdpDatapath AfXdpDatapath;
+
+/*
+ * af_xdp_datapath_new: join rings and socket.
+ * @copy: the queue's socket; not owned.
+ * @rx, @tx: the virtqueues; either may be NULL if the guest does not use it.
+ *           Not owned.
+ * @features: as negotiated; MRG_RXBUF and VERSION_1 are looked at.
+ */
+AfXdpDatapath *af_xdp_datapath_new(AfXdpCopy *copy, AfXdpVring *rx,
+                                   AfXdpVring *tx, uint64_t features);
+
+/*
+ * af_xdp_datapath_free: NULL is allowed. af_xdp_datapath_quiesce() must have
+ * been called, or buffers of the guest are lost.
+ */
+void af_xdp_datapath_free(AfXdpDatapath *dp);
+
+/*
+ * af_xdp_datapath_quiesce: give back to the rings what was taken from them
+ * and not used, publish what was used. Turns may go on afterwards.
+ */
+void af_xdp_datapath_quiesce(AfXdpDatapath *dp);
+
+/*
+ * af_xdp_datapath_rx: deliver received packets.
+ * @from: the socket to take them from: the queue pair's own, or that of
+ *        a queue that the guest does not drive.
+ * @call: set to true if the guest is to be interrupted, else left alone.
+ */
+AfXdpTurn af_xdp_datapath_rx(AfXdpDatapath *dp, AfXdpCopy *from, bool *call);
+
+/*
+ * af_xdp_datapath_tx: send what the guest made available.
+ * @call: as above.
+ * @state: what the socket needs next, see AfXdpTxState.
+ */
+AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
+                             AfXdpTxState *state);
+
+const AfXdpDatapathStats *af_xdp_datapath_stats(const AfXdpDatapath *dp);
+
+/*
+ * af_xdp_datapath_rx_fault, af_xdp_datapath_tx_fault: what the guest did wrong
+ * in that ring, in words, or NULL. The ring takes no more turns then.
+ */
+const char *af_xdp_datapath_rx_fault(const AfXdpDatapath *dp);
+const char *af_xdp_datapath_tx_fault(const AfXdpDatapath *dp);
+
+#endif /* NET_AF_XDP_DATAPATH_H */

@@ -1,0 +1,437 @@
+/*
+ * AF_XDP network backend: a vhost backend inside QEMU
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/virtio/vhost.h"
+#include "net/af-xdp.h"
+#include "net/af-xdp-vhost.h"
+#include "net/af-xdp-worker.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "standard-headers/linux/vhost_types.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_net.h"
+#include "standard-headers/linux/virtio_ring.h"
+#include "linux-headers/linux/vhost.h"
+
+/*
+ * What virtio-net may offer when we move the packets. Bits that the vhost
+ * layer does not ask us about (see vhost_net_get_feature_bits()) are decided
+ * by virtio-net alone.
+ */
+#define FEATURES                                                        \
+    ((1ULL << VHOST_F_LOG_ALL) |                                        \
+      (1ULL << VIRTIO_F_ANY_LAYOUT) |                                    \
+     (1ULL << VIRTIO_F_VERSION_1) |                                     \
+     (1ULL << VIRTIO_F_RING_PACKED) |                                   \
+     (1ULL << VIRTIO_RING_F_INDIRECT_DESC) |                            \
+     (1ULL << VIRTIO_RING_F_EVENT_IDX) |                                \
+     (1ULL << VIRTIO_NET_F_MRG_RXBUF) |                                 \
+     (1ULL << VIRTIO_NET_F_MQ) |                                        \
+     (1ULL << VIRTIO_NET_F_MTU))
+
+struct AfXdpVhost {
+    AfXdpState *s;
+    struct vhost_net *net;
+    AfXdpWorker *worker;
+    AfXdpWorkerRing ring[AF_XDP_RINGS];
+    uint64_t features;          /* as acknowledged, with VHOST_F_LOG_ALL */
+    AfXdpMemory *memory;
+    AfXdpLog log;
+    bool enabled;               /* the guest drives this queue pair */
+};
+
+static AfXdpVhost *dev_vhost(struct vhost_dev *dev)
+{
+    return dev->opaque;
+}
+
+bool af_xdp_vhost_running(const AfXdpState *s)
+{
+    return s->vhost && af_xdp_worker_running(s->vhost->worker);
+}
+
+/* The worker that receives for queue pairs that the guest does not drive. */
+static AfXdpVhost *first(AfXdpVhost *v)
+{
+    return v->s->dev->queues[0]->vhost;
+}
+
+static const AfXdpLog *current_log(AfXdpVhost *v)
+{
+    return (v->features & (1ULL << VHOST_F_LOG_ALL)) && v->log.words ?
+           &v->log : NULL;
+}
+
+/*
+ * Decide who receives what arrives for queue pair @v: its own worker if the
+ * guest drives it, else the first one's. The first one is always driven.
+ */
+static void assign(AfXdpVhost *v, bool was_lent)
+{
+    AfXdpVhost *f = first(v);
+    bool own = af_xdp_worker_running(v->worker) && (v->enabled || v == f);
+
+    if (v == f || !af_xdp_worker_running(f->worker)) {
+        return;
+    }
+    if (own) {
+        af_xdp_worker_take_back(f->worker, v->s->copy);
+        af_xdp_worker_set_active(v->worker, true);
+    } else if (!was_lent) {
+        if (af_xdp_worker_running(v->worker)) {
+            af_xdp_worker_set_active(v->worker, false);
+        }
+        af_xdp_worker_lend(f->worker, v->s->copy);
+    }
+}
+
+/* --- VhostOps --- */
+
+static int vhost_af_xdp_init(struct vhost_dev *dev, void *opaque, Error **errp)
+{
+    dev->opaque = opaque;
+    return 0;
+}
+
+static int vhost_af_xdp_cleanup(struct vhost_dev *dev)
+{
+    dev->opaque = NULL;
+    return 0;
+}
+
+static int vhost_af_xdp_memslots_limit(struct vhost_dev *dev)
+{
+    return INT_MAX;
+}
+
+static int vhost_af_xdp_set_owner(struct vhost_dev *dev)
+{
+    return 0;
+}
+
+static int vhost_af_xdp_get_features(struct vhost_dev *dev, uint64_t *features)
+{
+    *features = FEATURES;
+    return 0;
+}
+
+static int vhost_af_xdp_set_features(struct vhost_dev *dev, uint64_t features)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    v->features = features;
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_log(v->worker, current_log(v));
+    }
+    return 0;
+}
+
+static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
+                                      struct vhost_memory *mem)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+    g_autofree AfXdpRegion *regions = g_new(AfXdpRegion, mem->nregions);
+    AfXdpMemory *memory;
+    GError *gerr = NULL;
+
+    for (uint32_t i = 0; i < mem->nregions; i++) {
+        regions[i] = (AfXdpRegion) {
+            .gpa = mem->regions[i].guest_phys_addr,
+            .size = mem->regions[i].memory_size,
+            .host = (void *)(uintptr_t)mem->regions[i].userspace_addr,
+        };
+    }
+    memory = af_xdp_memory_new(regions, mem->nregions, &gerr);
+    if (!memory) {
+        error_report("af-xdp '%s': %s", v->s->dev->name, gerr->message);
+        g_error_free(gerr);
+        return -EINVAL;
+    }
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_memory(v->worker, memory);
+    }
+    /* Nobody uses the old one any more: its sections may go. */
+    af_xdp_memory_free(v->memory);
+    v->memory = memory;
+    return 0;
+}
+
+static int vhost_af_xdp_set_log_base(struct vhost_dev *dev, uint64_t base,
+                                     struct vhost_log *log)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_log(v->worker, NULL);
+    }
+    v->log.words = base ? (unsigned long *)log->log : NULL;
+    v->log.n_words = base ? log->size : 0;
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_log(v->worker, current_log(v));
+    }
+    return 0;
+}
+
+static int vhost_af_xdp_set_vring_num(struct vhost_dev *dev,
+                                      struct vhost_vring_state *state)
+{
+    AfXdpWorkerRing *ring = &dev_vhost(dev)->ring[state->index];
+
+    ring->config.num = state->num;
+    return 0;
+}
+
+static int vhost_af_xdp_set_vring_base(struct vhost_dev *dev,
+                                       struct vhost_vring_state *state)
+{
+    AfXdpWorkerRing *ring = &dev_vhost(dev)->ring[state->index];
+
+    ring->config.base = state->num;
+    return 0;
+}
+
+static int vhost_af_xdp_get_vring_base(struct vhost_dev *dev,
+                                       struct vhost_vring_state *state)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    state->num = af_xdp_worker_running(v->worker) ?
+                 af_xdp_worker_base(v->worker, state->index) :
+                 v->ring[state->index].config.base;
+    return 0;
+}
+
+static int vhost_af_xdp_set_vring_addr(struct vhost_dev *dev,
+                                       struct vhost_vring_addr *addr)
+{
+    AfXdpWorkerRing *ring = &dev_vhost(dev)->ring[addr->index];
+
+    ring->config.desc = (void *)(uintptr_t)addr->desc_user_addr;
+    ring->config.driver = (void *)(uintptr_t)addr->avail_user_addr;
+    ring->config.device = (void *)(uintptr_t)addr->used_user_addr;
+    ring->config.device_gpa = addr->log_guest_addr;
+    ring->ready = true;
+    return 0;
+}
+
+static int vhost_af_xdp_set_vring_kick(struct vhost_dev *dev,
+                                       struct vhost_vring_file *file)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    v->ring[file->index].kick = file->fd;
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_kick(v->worker, file->index, file->fd);
+    }
+    return 0;
+}
+
+static int vhost_af_xdp_set_vring_call(struct vhost_dev *dev,
+                                       struct vhost_vring_file *file)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    v->ring[file->index].call = file->fd;
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_call(v->worker, file->index, file->fd);
+    }
+    return 0;
+}
+
+static int vhost_af_xdp_get_vq_index(struct vhost_dev *dev, int idx)
+{
+    return idx - dev->vq_index;
+}
+
+static int vhost_af_xdp_set_vring_enable(struct vhost_dev *dev, int enable)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    if (v->enabled != enable) {
+        bool was_lent = !v->enabled;
+
+        v->enabled = enable;
+        assign(v, was_lent);
+    }
+    return 0;
+}
+
+static int vhost_start(AfXdpVhost *v)
+{
+    AfXdpNetdev *dev = v->s->dev;
+    bool is_first = v == first(v);
+    GError *gerr = NULL;
+
+    for (int i = 0; i < AF_XDP_RINGS; i++) {
+        AfXdpVringConfig *config = &v->ring[i].config;
+
+        config->features = v->features;
+        config->writable = i == AF_XDP_RX;
+        config->memory = v->memory;
+        config->log = current_log(v);
+        /* Where a packed ring is for the log; split: nothing is written. */
+        if (v->ring[i].ready &&
+            !af_xdp_memory_find_host(v->memory, config->desc,
+                                     config->num * sizeof(struct vring_desc),
+                                     &config->desc_gpa)) {
+            config->desc_gpa = 0;
+        }
+    }
+
+    /* The socket changes hands, see af_xdp_update_handlers(). */
+    af_xdp_queue_lend(v->s, true);
+    if (!is_first) {
+        af_xdp_worker_take_back(first(v)->worker, v->s->copy);
+    }
+    af_xdp_worker_set_active(v->worker, is_first || v->enabled);
+    if (!af_xdp_worker_start(v->worker, v->ring, v->features, &gerr)) {
+        error_report("af-xdp '%s': %s", dev->name, gerr->message);
+        g_error_free(gerr);
+        af_xdp_queue_lend(v->s, false);
+        return -EINVAL;
+    }
+    if (!is_first) {
+        assign(v, false);
+        return 0;
+    }
+    for (uint32_t i = 1; i < dev->n_queues; i++) {
+        AfXdpVhost *other = dev->queues[i]->vhost;
+
+        if (!af_xdp_worker_running(other->worker)) {
+            af_xdp_queue_lend(other->s, true);
+            assign(other, false);
+        }
+    }
+    return 0;
+}
+
+static void vhost_stop(AfXdpVhost *v)
+{
+    AfXdpNetdev *dev = v->s->dev;
+    uint32_t base[AF_XDP_RINGS];
+
+    if (!af_xdp_worker_running(v->worker)) {
+        return;
+    }
+    af_xdp_worker_stop(v->worker, base);
+    for (int i = 0; i < AF_XDP_RINGS; i++) {
+        v->ring[i].config.base = base[i];
+        v->ring[i].ready = false;
+    }
+    af_xdp_queue_lend(v->s, false);
+    if (v == first(v)) {
+        for (uint32_t i = 1; i < dev->n_queues; i++) {
+            AfXdpVhost *other = dev->queues[i]->vhost;
+
+            if (!af_xdp_worker_running(other->worker)) {
+                af_xdp_queue_lend(other->s, false);
+            }
+        }
+    }
+}
+
+static int vhost_af_xdp_dev_start(struct vhost_dev *dev, bool started)
+{
+    AfXdpVhost *v = dev_vhost(dev);
+
+    if (started) {
+        return vhost_start(v);
+    }
+    vhost_stop(v);
+    return 0;
+}
+
+const VhostOps af_xdp_ops = {
+    .backend_type = VHOST_BACKEND_TYPE_AF_XDP,
+    .vhost_backend_init = vhost_af_xdp_init,
+    .vhost_backend_cleanup = vhost_af_xdp_cleanup,
+    .vhost_backend_memslots_limit = vhost_af_xdp_memslots_limit,
+    .vhost_set_owner = vhost_af_xdp_set_owner,
+    .vhost_get_features = vhost_af_xdp_get_features,
+    .vhost_set_features = vhost_af_xdp_set_features,
+    .vhost_set_mem_table = vhost_af_xdp_set_mem_table,
+    .vhost_set_log_base = vhost_af_xdp_set_log_base,
+    .vhost_set_vring_num = vhost_af_xdp_set_vring_num,
+    .vhost_set_vring_base = vhost_af_xdp_set_vring_base,
+    .vhost_get_vring_base = vhost_af_xdp_get_vring_base,
+    .vhost_set_vring_addr = vhost_af_xdp_set_vring_addr,
+    .vhost_set_vring_kick = vhost_af_xdp_set_vring_kick,
+    .vhost_set_vring_call = vhost_af_xdp_set_vring_call,
+    .vhost_set_vring_enable = vhost_af_xdp_set_vring_enable,
+    .vhost_get_vq_index = vhost_af_xdp_get_vq_index,
+    .vhost_dev_start = vhost_af_xdp_dev_start,
+};
+
+/* --- For the netdev --- */
+
+bool af_xdp_vhost_new(AfXdpState *s, AioContext *ctx)
+{
+    AfXdpVhost *v = g_new0(AfXdpVhost, 1);
+    VhostNetOptions options = {
+        .backend_type = VHOST_BACKEND_TYPE_AF_XDP,
+        .net_backend = &s->nc,
+        .nvqs = AF_XDP_RINGS,
+        .opaque = v,
+    };
+
+    v->s = s;
+    v->worker = af_xdp_worker_new(ctx, s->copy, s->dev->name);
+    v->ring[AF_XDP_RX].kick = v->ring[AF_XDP_RX].call = -1;
+    v->ring[AF_XDP_TX].kick = v->ring[AF_XDP_TX].call = -1;
+    s->vhost = v;
+    v->net = vhost_net_init(&options);
+    if (!v->net) {
+        af_xdp_worker_free(v->worker);
+        g_free(v);
+        s->vhost = NULL;
+        return false;
+    }
+    return true;
+}
+
+void af_xdp_vhost_free(AfXdpState *s)
+{
+    AfXdpVhost *v = s->vhost;
+
+    if (!v) {
+        return;
+    }
+    vhost_stop(v);
+    vhost_net_cleanup(v->net);
+    g_free(v->net);
+    af_xdp_worker_free(v->worker);
+    af_xdp_memory_free(v->memory);
+    g_free(v);
+    s->vhost = NULL;
+}
+
+void af_xdp_vhost_call(AfXdpState *s, void (*func)(void *), void *opaque)
+{
+    AfXdpVhost *v = s->vhost;
+
+    if (!v || !af_xdp_worker_running(first(v)->worker)) {
+        func(opaque);
+    } else if (af_xdp_worker_running(v->worker) &&
+               (v->enabled || v == first(v))) {
+        af_xdp_worker_call(v->worker, func, opaque);
+    } else {
+        af_xdp_worker_call(first(v)->worker, func, opaque);
+    }
+}
+
+AfXdpDatapath *af_xdp_vhost_datapath(AfXdpState *s)
+{
+    return af_xdp_vhost_running(s) ? af_xdp_worker_datapath(s->vhost->worker)
+                                   : NULL;
+}
+
+VHostNetState *af_xdp_get_vhost_net(NetClientState *nc)
+{
+    AfXdpState *s = DO_UPCAST(AfXdpState, nc, nc);
+
+    return s->vhost ? s->vhost->net : NULL;
+}

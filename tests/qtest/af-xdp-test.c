@@ -1,0 +1,37 @@
+/*
+ * QTest for the af-xdp network backend
+ *
+ * Each test makes a veth pair in a network namespace that only this process
+ * and its children see, gives one end to QEMU and is itself both the guest
+ * (a driver on the NIC's registers and rings) and the wire (packet sockets on
+ * the other end).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "af-xdp-net.h"
+
+static void test_skip(const void *reason)
+{
+    g_test_skip(reason);
+}
+
+int main(int argc, char **argv)
+{
+    g_autofree char *reason = NULL;
+
+    g_test_init(&argc, &argv, NULL);
+
+    reason = axt_namespace_enter();
+    if (reason) {
+        qtest_add_data_func("af-xdp/namespace", reason, test_skip);
+    } else {
+        axt_add_traffic_tests();
+        axt_add_queue_tests();
+        axt_add_lifecycle_tests();
+        axt_add_refusal_tests();
+        axt_add_hostile_tests();
+    }
+    return g_test_run();
+}

@@ -1,0 +1,92 @@
+/*
+ * af-xdp qtest: the virtual machine
+ *
+ * A QEMU with the qtest accelerator, whose RAM the test maps: drivers in the
+ * test touch rings and buffers directly, at the speed of a real guest, and
+ * need the qtest protocol for registers only.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_QTEST_AF_XDP_VM_H
+#define TESTS_QTEST_AF_XDP_VM_H
+
+#include "qemu/units.h"
+#include "libqtest.h"
+#include "libqos/pci.h"
+#include "libqos/libqos-malloc.h"
+
+#define AXT_RAM_SIZE (256 * MiB)
+
+/* PCI slots: devices on the command line, and those plugged in later. */
+#define AXT_SLOT 4
+#define AXT_NIC_ARGS "netdev=n0,mac=52:54:00:af:0d:01,romfile=,addr=4"
+
+typedef struct AxtVm {
+    QTestState *qts;
+    QPCIBus *bus;
+    QGuestAllocator alloc;
+    uint8_t *ram;
+    int ram_fd;
+} AxtVm;
+
+extern const uint8_t axt_guest_mac[6];
+
+/* axt_vm_new: start QEMU with these arguments added. */
+AxtVm *axt_vm_new(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+
+/* axt_vm_free: end it, and check that it ends well. */
+void axt_vm_free(AxtVm *vm);
+
+/* Guest RAM at a guest-physical address; below 3 GiB they are the same. */
+static inline void *axt_ram(AxtVm *vm, uint64_t gpa)
+{
+    g_assert_cmpuint(gpa, <, AXT_RAM_SIZE);
+    return vm->ram + gpa;
+}
+
+/*
+ * axt_netdev_add: netdev_add with options in -netdev's syntax, of which only
+ * name=value pairs are known; the type and the id come by themselves.
+ *
+ * Returns NULL, or the error's description.
+ */
+char *axt_netdev_add(AxtVm *vm, const char *id, const char *options);
+
+/* axt_netdev_del: must succeed. */
+void axt_netdev_del(AxtVm *vm, const char *id);
+
+/* axt_unplug: device_del, with the guest's consent, and wait for the end. */
+void axt_unplug(AxtVm *vm, const char *id);
+
+/*
+ * axt_counter: sum over all queues of a counter in "info network", which
+ * shows some only when they are not 0.
+ */
+uint64_t axt_counter(AxtVm *vm, const char *name);
+
+/* axt_vm_fds: how many file descriptors QEMU has open. */
+unsigned axt_vm_fds(AxtVm *vm);
+
+/* axt_vm_cpu_ms: CPU time QEMU has used, in milliseconds. */
+unsigned axt_vm_cpu_ms(AxtVm *vm);
+
+/*
+ * axt_qemu_fails: run QEMU with options that it must refuse.
+ * @args: the options, with spaces between them only.
+ * @setup: runs in the child before QEMU, to take rights away; or NULL.
+ *
+ * Returns what it wrote to stderr. The exit status must be that of an error
+ * in the options (1), not that of a crash.
+ */
+char *axt_qemu_fails(const char *args, GSpawnChildSetupFunc setup);
+
+/* axt_pause: a pause short enough for a loop that waits for QEMU. */
+static inline void axt_pause(void)
+{
+    g_usleep(20);
+}
+
+#define AXT_TIMEOUT_US (5 * G_USEC_PER_SEC)
+
+#endif /* TESTS_QTEST_AF_XDP_VM_H */

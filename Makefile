@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Front door of the af-xdp netdev project: see "make help".
+
+SHELL := /bin/bash
+BUILD ?= build
+
+# Every script below finds its directories and settings in the environment.
+export BUILD QEMU_SRC APT_MIRROR DEPS V
+
+.PHONY: help build check fuzz demo bench series clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'Targets:'
+	@echo '  make build      QEMU with our af-xdp: $(BUILD)/bin/qemu-system-x86_64'
+	@echo '  make demo       build, then a guest and the host exchange packets over veth'
+	@echo '  make check      build, then run every test suite and print a summary: about'
+	@echo '                  10 minutes on 2 cores, beside the build'
+	@echo '  make fuzz       look for inputs that break the core, 10 minutes a target;'
+	@echo '                  what it finds goes to $(BUILD)/fuzz/'
+	@echo '  make bench      measure packets against the bare socket, upstream and tap (root)'
+	@echo '  make series     the whole work as a mailbox for git am: $(BUILD)/series/'
+	@echo '  make clean      remove what was built, keep the downloads'
+	@echo '  make distclean  remove $(BUILD)/ altogether'
+	@echo
+	@echo 'Variables:'
+	@echo '  BUILD=DIR       where everything generated goes (build)'
+	@echo '  QEMU_SRC=DIR    use this QEMU source tree instead of the distribution'"'"'s;'
+	@echo '                  it is copied, never changed'
+	@echo '  APT_MIRROR=URI  Debian mirror to use instead of the one apt is set up with'
+	@echo '  DEPS=no         neither check for nor install packages'
+	@echo '  SUITE="A B"     make check: only these suites:'
+	@echo '                  $(shell ls tests/suites.d | sed 's/^[0-9]*-//')'
+	@echo '  V=1             show the output of every step'
+	@echo
+	@echo 'Variables of make fuzz:'
+	@echo '  SECONDS=N       for each target (600)'
+	@echo '  TARGET=NAME     this one only: $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))'
+	@echo
+	@echo 'Variables of make demo:'
+	@echo '  QUEUES=N        queue pairs of the netdev and of the veth pair, 1 to 16 (1)'
+	@echo '  NIC=DEVICE      network card of the guest, as in "e1000e" (virtio-net-pci)'
+	@echo '  MTU=BYTES       of the veth pair and the guest (1500)'
+	@echo '  SECONDS=N       length of each TCP run (4)'
+	@echo '  NETDEV=OPTIONS  more options of the netdev, as in "mode=skb"'
+	@echo '  CONSOLE=1       no TCP; the guest'"'"'s console instead, Ctrl-] ends'
+	@echo '  QEMU_BIN=FILE   run this QEMU instead of the one that was built'
+
+build:
+	@scripts/build
+
+# What the user gave is checked before anything is built with it.
+check:
+	@scripts/run-tests --check $(SUITE)
+	@scripts/build check
+	@scripts/run-tests $(SUITE)
+
+demo:
+	@scripts/demo --check
+	@scripts/build $(if $(QEMU_BIN),demo-only,demo)
+	@scripts/demo
+
+fuzz:
+	@scripts/fuzz '$(or $(SECONDS),600)' '$(TARGET)'
+
+bench:
+	@scripts/build
+	@scripts/bench
+
+series:
+	@scripts/build series
+	@scripts/series
+
+clean:
+	@scripts/clean
+
+distclean:
+	@scripts/clean --all

@@ -243,11 +243,19 @@ class Guest:
         if not self.wait_carrier(True):
             raise GuestError("the guest's network card has no link")
 
-    def start(self, command):
-        """Have @command, a line for sh, run; finish() must follow."""
+    def start(self, command, pause=0):
+        """
+        Have @command, a line for sh, run; finish() must follow.
+
+        @pause: seconds to wait in the midst of the line
+        """
         assert '\n' not in command
         self._id += 1
-        self.link.sendall(f'{self._id} {command}\n'.encode())
+        line = f'{self._id} {command}\n'.encode()
+        half = len(line) // 2 if pause else 0
+        self.link.sendall(line[:half])
+        time.sleep(pause)
+        self.link.sendall(line[half:])
         return command
 
     def finish(self, command, timeout=30, check=True):

@@ -194,6 +194,15 @@ class AfXdp(QemuSystemTest):
                          f'an XDP program is left on {QEMU_IF}')
         self.no_program(programs)
 
+    # The test's own guest
+
+    def test_daemon_ends(self):
+        """A daemon that ends while a command arrives does not garble it."""
+        self.boot()
+        self.guest.run('sleep 2 &')
+        halting = self.guest.start('echo all of it', pause=4)
+        self.assertEqual(self.guest.finish(halting).output, 'all of it')
+
     # One queue
 
     def test_ping_and_tcp(self):
@@ -430,6 +439,8 @@ class AfXdp(QemuSystemTest):
 class AfXdpVhost(AfXdp):
     """The same with the experimental fast path, where virtio-net can use it"""
 
+    # Nothing of the netdev is in it.
+    test_daemon_ends = None
     # Other network cards do not start vhost.
     test_e1000e = None
     test_mtu_9000_e1000e = None

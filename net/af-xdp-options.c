@@ -201,6 +201,89 @@ static bool check_sock_fds(const AfXdpOptionsIn *in, AfXdpOptions *out,
     return true;
 }
 
+static bool check_iothread(const AfXdpOptionsIn *in, AfXdpOptions *out,
+                           GError **errp)
+{
+    uint32_t n;
+
+    if (!in->iothread) {
+        return true;
+    }
+    if (out->vhost == AF_XDP_VHOST_OFF) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'iothread' does not go with 'vhost=off', which "
+                         "leaves packets to the main loop; leave one of them "
+                         "out");
+        return false;
+    }
+    out->iothreads = g_strsplit(in->iothread, ":", -1);
+    n = g_strv_length(out->iothreads);
+    for (uint32_t i = 0; i < MAX(n, 1); i++) {
+        if (n == 0 || !*out->iothreads[i]) {
+            af_xdp_error_set(errp, 0, NULL,
+                             "entry %u of 'iothread=%s' is empty, give ids of "
+                             "iothread objects with ':' between them",
+                             i + 1, in->iothread);
+            return false;
+        }
+    }
+    if (n > out->queues) {
+        af_xdp_error_set(errp, 0,
+                         "Fewer are allowed: queues then take them in turn.",
+                         "'iothread=%s' names %u threads for %u queue%s, give "
+                         "at most one per queue", in->iothread, n,
+                         out->queues, out->queues == 1 ? "" : "s");
+        return false;
+    }
+    return true;
+}
+
+/* One of the options of AioContext's adaptive polling. */
+static bool check_poll(const AfXdpOptionsIn *in, const char *name, bool has,
+                       int64_t value, int64_t *out, GError **errp)
+{
+    *out = -1;
+    if (!has) {
+        return true;
+    }
+    if (in->iothread) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'%s' does not go with 'iothread', write it as "
+                         "'-object iothread,id=...,%s=%" PRId64 "'",
+                         name, name, value);
+        return false;
+    }
+    if (in->has_vhost && in->vhost == AF_XDP_VHOST_OFF) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'%s' does not go with 'vhost=off', which leaves "
+                         "packets to the main loop; leave one of them out",
+                         name);
+        return false;
+    }
+    if (value < 0) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'%s=%" PRId64 "' is out of range, give a number "
+                         "from 0", name, value);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+static bool check_threads(const AfXdpOptionsIn *in, AfXdpOptions *out,
+                          GError **errp)
+{
+    out->vhost = in->has_vhost ? in->vhost : AF_XDP_VHOST_AUTO;
+
+    return check_iothread(in, out, errp) &&
+           check_poll(in, "poll-max-ns", in->has_poll_max_ns,
+                      in->poll_max_ns, &out->poll_max_ns, errp) &&
+           check_poll(in, "poll-grow", in->has_poll_grow,
+                      in->poll_grow, &out->poll_grow, errp) &&
+           check_poll(in, "poll-shrink", in->has_poll_shrink,
+                      in->poll_shrink, &out->poll_shrink, errp);
+}
+
 bool af_xdp_options_check(const AfXdpOptionsIn *in, AfXdpOptions *out,
                           GError **errp)
 {
@@ -212,12 +295,14 @@ bool af_xdp_options_check(const AfXdpOptionsIn *in, AfXdpOptions *out,
            check_queues(in, out, errp) &&
            check_inhibit(in, out, errp) &&
            check_map(in, out, errp) &&
-           check_sock_fds(in, out, errp);
+           check_sock_fds(in, out, errp) &&
+           check_threads(in, out, errp);
 }
 
 void af_xdp_options_clear(AfXdpOptions *opts)
 {
     g_strfreev(opts->sock_fds);
+    g_strfreev(opts->iothreads);
     g_free(opts->map_path);
     memset(opts, 0, sizeof(*opts));
 }

@@ -29,6 +29,13 @@ typedef enum AfXdpMode {
     AF_XDP_MODE_SKB,        /* generic, works on any device */
 } AfXdpMode;
 
+/* Who moves the packets of a virtio-net device. */
+typedef enum AfXdpVhostMode {
+    AF_XDP_VHOST_AUTO,      /* threads where possible, else the main loop */
+    AF_XDP_VHOST_ON,        /* threads, or nothing */
+    AF_XDP_VHOST_OFF,       /* the main loop, as for any other NIC */
+} AfXdpVhostMode;
+
 /*
  * Options as given. A number or switch counts only if its has_ flag is set,
  * a string only if it is not NULL; the rest may be left zeroed.
@@ -45,6 +52,11 @@ typedef struct AfXdpOptionsIn {
     bool force_copy;
     bool inhibit;
     bool mac_filter;
+    AfXdpVhostMode vhost;
+    const char *iothread;           /* ids, ':' between them */
+    int64_t poll_max_ns;
+    int64_t poll_grow;
+    int64_t poll_shrink;
 
     bool has_mode;
     bool has_queues;
@@ -54,6 +66,10 @@ typedef struct AfXdpOptionsIn {
     bool has_force_copy;
     bool has_inhibit;
     bool has_mac_filter;
+    bool has_vhost;
+    bool has_poll_max_ns;
+    bool has_poll_grow;
+    bool has_poll_shrink;
 } AfXdpOptionsIn;
 
 /* Options as they are to be used. */
@@ -68,6 +84,11 @@ typedef struct AfXdpOptions {
     char **sock_fds;                /* @queues names + NULL, or NULL */
     char *map_path;                 /* pinned XSKMAP, or NULL */
     uint32_t map_start_index;       /* its entry for the first queue */
+    AfXdpVhostMode vhost;
+    char **iothreads;               /* 1..@queues ids + NULL, or NULL */
+    int64_t poll_max_ns;            /* of the netdev's own threads; ... */
+    int64_t poll_grow;
+    int64_t poll_shrink;            /* ... each -1 for the default */
 } AfXdpOptions;
 
 /*
@@ -80,6 +101,10 @@ typedef struct AfXdpOptions {
  * without it. As upstream does, a @mode beside @inhibit is accepted: there is
  * no program of ours to attach. @mac_filter is not, for the filter is in that
  * program, and who asks for it must not believe that it is there.
+ *
+ * @iothread and the poll options are about the threads that move packets, so
+ * none of them goes with @vhost off; existing threads have poll options of
+ * their own.
  *
  * Returns false on failure.
  */

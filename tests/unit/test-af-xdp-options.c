@@ -41,6 +41,7 @@ static void bad(const AfXdpOptionsIn *in, const char *const *words)
     af_xdp_options_clear(&out);
     g_assert_null(out.sock_fds);
     g_assert_null(out.map_path);
+    g_assert_null(out.iothreads);
 
     /* Nobody has to listen. */
     g_assert_false(af_xdp_options_check(in, &out, NULL));
@@ -68,6 +69,11 @@ static void test_defaults(void)
     g_assert_null(out.sock_fds);
     g_assert_null(out.map_path);
     g_assert_cmpuint(out.map_start_index, ==, 0);
+    g_assert_cmpint(out.vhost, ==, AF_XDP_VHOST_AUTO);
+    g_assert_null(out.iothreads);
+    g_assert_cmpint(out.poll_max_ns, ==, -1);
+    g_assert_cmpint(out.poll_grow, ==, -1);
+    g_assert_cmpint(out.poll_shrink, ==, -1);
     af_xdp_options_clear(&out);
 }
 
@@ -321,6 +327,51 @@ static void test_sock_fds_bad(void)
     bad_sock_fds("a:b:b", 3, "entries 2 and 3");
 }
 
+static void test_threads(void)
+{
+    AfXdpOptionsIn in = {
+        .ifname = "veth0", .has_queues = true, .queues = 3,
+        .has_vhost = true, .vhost = AF_XDP_VHOST_ON, .iothread = "io0:io1",
+    };
+    AfXdpOptions out = good(&in);
+
+    g_assert_cmpint(out.vhost, ==, AF_XDP_VHOST_ON);
+    g_assert_cmpuint(g_strv_length(out.iothreads), ==, 2);
+    g_assert_cmpstr(out.iothreads[0], ==, "io0");
+    g_assert_cmpstr(out.iothreads[1], ==, "io1");
+    g_assert_cmpint(out.poll_max_ns, ==, -1);
+    af_xdp_options_clear(&out);
+
+    in.iothread = NULL;
+    in.has_poll_max_ns = in.has_poll_grow = in.has_poll_shrink = true;
+    in.poll_max_ns = 0;
+    in.poll_grow = 2;
+    in.poll_shrink = INT64_MAX;
+    out = good(&in);
+    g_assert_null(out.iothreads);
+    g_assert_cmpint(out.poll_max_ns, ==, 0);
+    g_assert_cmpint(out.poll_grow, ==, 2);
+    g_assert_cmpint(out.poll_shrink, ==, INT64_MAX);
+    af_xdp_options_clear(&out);
+}
+
+static void test_threads_bad(void)
+{
+    BAD(("iothread", "empty"), .ifname = "veth0", .iothread = "");
+    BAD(("entry 2", "empty"), .ifname = "veth0", .iothread = "a:",
+        .has_queues = true, .queues = 2);
+    BAD(("2 threads for 1 queue,", "at most one"), .ifname = "veth0",
+        .iothread = "a:b");
+    BAD(("'iothread'", "'vhost=off'"), .ifname = "veth0", .iothread = "a",
+        .has_vhost = true, .vhost = AF_XDP_VHOST_OFF);
+    BAD(("'poll-grow'", "'vhost=off'"), .ifname = "veth0",
+        .has_poll_grow = true, .has_vhost = true, .vhost = AF_XDP_VHOST_OFF);
+    BAD(("-object iothread,id=...,poll-shrink=4"), .ifname = "veth0",
+        .iothread = "a", .has_poll_shrink = true, .poll_shrink = 4);
+    BAD(("poll-max-ns=-1", "out of range"), .ifname = "veth0",
+        .has_poll_max_ns = true, .poll_max_ns = -1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -336,5 +387,7 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/options/map", test_map);
     g_test_add_func("/af-xdp/options/sock-fds", test_sock_fds);
     g_test_add_func("/af-xdp/options/sock-fds-bad", test_sock_fds_bad);
+    g_test_add_func("/af-xdp/options/threads", test_threads);
+    g_test_add_func("/af-xdp/options/threads-bad", test_threads_bad);
     return g_test_run();
 }

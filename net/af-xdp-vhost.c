@@ -429,6 +429,13 @@ AfXdpDatapath *af_xdp_vhost_datapath(AfXdpState *s)
                                    : NULL;
 }
 
+void af_xdp_vhost_tx(AfXdpState *s)
+{
+    if (af_xdp_vhost_running(s)) {
+        af_xdp_worker_tx(s->vhost->worker);
+    }
+}
+
 VHostNetState *af_xdp_get_vhost_net(NetClientState *nc)
 {
     AfXdpState *s = DO_UPCAST(AfXdpState, nc, nc);

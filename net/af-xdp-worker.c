@@ -195,8 +195,9 @@ static void tx_turn(AfXdpWorker *w)
         w->tx_writable = state == AF_XDP_TX_POLL;
         source_update(&w->own);
     }
+    /* Without an interface there is nothing to try: af_xdp_worker_tx(). */
     if (state == AF_XDP_TX_RETRY ||
-        (w->tx_waiting && state != AF_XDP_TX_POLL)) {
+        (state == AF_XDP_TX_IDLE && w->tx_waiting)) {
         timer_mod(w->tx_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) +
                                AF_XDP_TX_RETRY_NS);
     }
@@ -577,6 +578,20 @@ void af_xdp_worker_set_log(AfXdpWorker *w, const AfXdpLog *log)
     Request r = { .ptr = log };
 
     run(w, log_bh, &r);
+}
+
+static void tx_bh_wake(void *opaque)
+{
+    Request *r = opaque;
+
+    tx_bh_run(r->w);
+}
+
+void af_xdp_worker_tx(AfXdpWorker *w)
+{
+    Request r = { 0 };
+
+    run(w, tx_bh_wake, &r);
 }
 
 static void lend_bh(void *opaque)

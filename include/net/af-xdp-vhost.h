@@ -21,6 +21,12 @@
 
 #ifdef CONFIG_VHOST_NET
 
+/* af_xdp_vhost_available: is there a vhost layer in this QEMU? */
+static inline bool af_xdp_vhost_available(void)
+{
+    return true;
+}
+
 /*
  * af_xdp_vhost_new: give queue pair @s a vhost device.
  * @ctx: where its packets are to be moved.
@@ -47,10 +53,26 @@ void af_xdp_vhost_call(AfXdpState *s, void (*func)(void *), void *opaque);
  */
 AfXdpDatapath *af_xdp_vhost_datapath(AfXdpState *s);
 
+/* af_xdp_vhost_tx: send what waits for the interface, which is back. */
+void af_xdp_vhost_tx(AfXdpState *s);
 
 #else
 
 /* A QEMU without vhost has no fast path. */
+static inline bool af_xdp_vhost_available(void)
+{
+    return false;
+}
+
+static inline bool af_xdp_vhost_running(const AfXdpState *s)
+{
+    return false;
+}
+
+static inline void af_xdp_vhost_tx(AfXdpState *s)
+{
+}
+
 static inline bool af_xdp_vhost_new(AfXdpState *s, AioContext *ctx)
 {
     return false;

@@ -68,6 +68,9 @@ void af_xdp_worker_set_kick(AfXdpWorker *w, int i, int fd);
 void af_xdp_worker_set_memory(AfXdpWorker *w, const AfXdpMemory *memory);
 void af_xdp_worker_set_log(AfXdpWorker *w, const AfXdpLog *log);
 
+/* af_xdp_worker_tx: the interface is back, send what waits for it. */
+void af_xdp_worker_tx(AfXdpWorker *w);
+
 /* af_xdp_worker_lend: receive also from @copy, which nobody else uses now. */
 void af_xdp_worker_lend(AfXdpWorker *w, AfXdpCopy *copy);
 

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "net/af-xdp-netdev.h"
+#include "net/af-xdp-threads.h"
 #include "net/af-xdp-vhost.h"
 #include "net/eth.h"
 #include "qemu/error-report.h"
@@ -298,6 +299,7 @@ static void af_xdp_peer_changed(NetClientState *nc)
     }
     if (nc->queue_index == 0) {
         af_xdp_netdev_learn_mac(s->dev);
+        af_xdp_threads_nic_changed(s->dev);
     }
 }
 
@@ -355,7 +357,6 @@ typedef struct AfXdpCounts {
     AfXdpDatapathStats fast;
     const char *rx_fault;
     const char *tx_fault;
-    bool is_fast;
 } AfXdpCounts;
 
 static void af_xdp_read_counts(void *opaque)
@@ -365,10 +366,31 @@ static void af_xdp_read_counts(void *opaque)
 
     c->copy = *af_xdp_copy_stats(c->s->copy);
     if (dp) {
-        c->is_fast = true;
         c->fast = *af_xdp_datapath_stats(dp);
         c->rx_fault = af_xdp_datapath_rx_fault(dp);
         c->tx_fault = af_xdp_datapath_tx_fault(dp);
+    }
+}
+
+/* Whose packets they are, and what the guest has done to its rings. */
+static void af_xdp_vhost_info(AfXdpState *s, const AfXdpCounts *counts,
+                              GString *str)
+{
+    g_autofree char *vhost = af_xdp_threads_info(s);
+
+    g_string_append_printf(str, ",vhost=%s", vhost);
+#define AF_XDP_SHOW_FAST(field, name)                                   \
+    if (counts->fast.field) {                                           \
+        g_string_append_printf(str, "," name "=%" PRIu64,               \
+                               counts->fast.field);                     \
+    }
+    AF_XDP_DATAPATH_COUNTERS(AF_XDP_SHOW_FAST)
+#undef AF_XDP_SHOW_FAST
+    if (counts->rx_fault) {
+        g_string_append_printf(str, ",rx-fault=%s", counts->rx_fault);
+    }
+    if (counts->tx_fault) {
+        g_string_append_printf(str, ",tx-fault=%s", counts->tx_fault);
     }
 }
 
@@ -404,21 +426,7 @@ static char *af_xdp_get_info(NetClientState *nc)
     }
     AF_XDP_COPY_COUNTERS(AF_XDP_SHOW_PROBLEM)
 #undef AF_XDP_SHOW_PROBLEM
-    if (counts.is_fast) {
-        g_string_append_printf(str, ",vhost=on,rx-calls=%" PRIu64
-                               ",tx-calls=%" PRIu64, counts.fast.rx_calls,
-                               counts.fast.tx_calls);
-        if (counts.fast.rx_too_long) {
-            g_string_append_printf(str, ",rx-too-long=%" PRIu64,
-                                   counts.fast.rx_too_long);
-        }
-        if (counts.rx_fault) {
-            g_string_append_printf(str, ",rx stopped (%s)", counts.rx_fault);
-        }
-        if (counts.tx_fault) {
-            g_string_append_printf(str, ",tx stopped (%s)", counts.tx_fault);
-        }
-    }
+    af_xdp_vhost_info(s, &counts, str);
     if (af_xdp_socket_stats(sock, &rx_dropped, &tx_invalid)) {
         if (rx_dropped) {
             g_string_append_printf(str, ",rx-dropped=%" PRIu64, rx_dropped);
@@ -454,10 +462,7 @@ static void af_xdp_cleanup(NetClientState *nc)
         return;
     }
     trace_af_xdp_queue_stop(dev->name, dev->ifname, s->queue);
-    af_xdp_vhost_free(s);
-    if (s->iothread) {
-        iothread_destroy(s->iothread);
-    }
+    af_xdp_threads_release(s);
     /* Purging calls back, and queues before this one are freed already. */
     dev->queues[nc->queue_index] = NULL;
     qemu_purge_queued_packets(nc);
@@ -490,6 +495,7 @@ static NetClientInfo net_af_xdp_info = {
     .poll = af_xdp_poll,
     .cleanup = af_xdp_cleanup,
     .link_status_changed = af_xdp_link_status_changed,
+    .check_peer_type = af_xdp_threads_check_nic,
     .peer_changed = af_xdp_peer_changed,
     .get_info = af_xdp_get_info,
 };
@@ -536,5 +542,9 @@ void af_xdp_queue_lend(AfXdpState *s, bool lent)
 
 void af_xdp_queue_send(AfXdpState *s)
 {
-    af_xdp_tx_flush(s);
+    if (s->lent) {
+        af_xdp_vhost_tx(s);
+    } else {
+        af_xdp_tx_flush(s);
+    }
 }

@@ -14,7 +14,7 @@
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-netdev.h"
 #include "net/af-xdp-options.h"
-#include "net/af-xdp-vhost.h"
+#include "net/af-xdp-threads.h"
 #include "net/eth.h"
 #include "qapi/error.h"
 #include "qemu/ctype.h"
@@ -207,6 +207,7 @@ void af_xdp_netdev_free(AfXdpNetdev *dev)
     if (!ebpf_af_xdp_detach(dev->prog, &gerr)) {
         af_xdp_warn(dev, gerr, "the XDP program stays");
     }
+    af_xdp_threads_free(dev);
     g_free(dev->ifname);
     g_free(dev->name);
     g_free(dev);
@@ -236,6 +237,17 @@ static void af_xdp_read_options(const NetdevAFXDPOptions *opts,
         .map_start_index = opts->map_start_index,
         .has_mac_filter = opts->has_mac_filter,
         .mac_filter = opts->mac_filter,
+        .has_vhost = opts->has_vhost,
+        .vhost = opts->vhost == ON_OFF_AUTO_ON ? AF_XDP_VHOST_ON :
+                 opts->vhost == ON_OFF_AUTO_OFF ? AF_XDP_VHOST_OFF :
+                                                  AF_XDP_VHOST_AUTO,
+        .iothread = opts->iothread,
+        .has_poll_max_ns = opts->has_poll_max_ns,
+        .poll_max_ns = opts->poll_max_ns,
+        .has_poll_grow = opts->has_poll_grow,
+        .poll_grow = opts->poll_grow,
+        .has_poll_shrink = opts->has_poll_shrink,
+        .poll_shrink = opts->poll_shrink,
     };
 }
 
@@ -345,28 +357,6 @@ static AfXdpCopy *af_xdp_start_queue(AfXdpNetdev *dev,
     return copy;
 }
 
-/*
- * Give each queue pair a thread and a vhost device. All have it or none, for
- * the first receives for those that the guest does not drive.
- */
-static bool af_xdp_start_vhost(AfXdpNetdev *dev, Error **errp)
-{
-    for (uint32_t i = 0; i < dev->n_queues; i++) {
-        AfXdpState *s = dev->queues[i];
-        g_autofree char *id = g_strdup_printf("%s-q%u", dev->name, i);
-
-        s->iothread = iothread_create(id, errp);
-        if (!s->iothread) {
-            return false;
-        }
-        if (!af_xdp_vhost_new(s, iothread_get_aio_context(s->iothread))) {
-            error_setg(errp, "cannot make a vhost device of queue %u", i);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Everything is open: become visible to the net layer. */
 static void af_xdp_publish(AfXdpNetdev *dev, const AfXdpOptions *opts,
                            AfXdpCopy **copies, NetClientState *peer,
@@ -424,8 +414,8 @@ int net_init_af_xdp(const Netdev *netdev, const char *name,
                    "may be more than one NIC");
         goto fail;
     }
-    if (peer && netdev->u.af_xdp.x_vhost) {
-        error_setg(errp, "'x-vhost=on' needs -netdev and a virtio-net device");
+    if (peer && opts.vhost == AF_XDP_VHOST_ON) {
+        error_setg(errp, "'vhost=on' needs -netdev and a virtio-net device");
         goto fail;
     }
 
@@ -434,6 +424,9 @@ int net_init_af_xdp(const Netdev *netdev, const char *name,
     dev->ifname = g_strdup(info.name);
     dev->n_queues = opts.queues;
     dev->mac_filter = opts.mac_filter;
+    if (!af_xdp_threads_init(dev, &opts, errp)) {
+        goto fail;
+    }
     dev->watch = af_xdp_device_watch_new(info.ifindex, &gerr);
     /* Asked again, so that no change falls between question and watch. */
     if (!dev->watch ||
@@ -451,10 +444,10 @@ int net_init_af_xdp(const Netdev *netdev, const char *name,
         }
     }
     af_xdp_publish(dev, &opts, copies, peer, name);
-    if (netdev->u.af_xdp.x_vhost && !af_xdp_start_vhost(dev, errp)) {
-        qemu_del_net_client(&dev->queues[0]->nc);
-    } else {
+    if (af_xdp_threads_start(dev, errp)) {
         ret = 0;
+    } else {
+        qemu_del_net_client(&dev->queues[0]->nc);
     }
     goto out;
 

@@ -1,10 +1,13 @@
 /*
  * AF_XDP network backend: what the netdev's files share
  *
- * The glue between QEMU and the AF_XDP core, in two rooms:
+ * The glue between QEMU and the AF_XDP core:
  *
- *     af-xdp.c        a -netdev begins, its interface changes, it ends
- *     af-xdp-queue.c  packets between the net layer and one queue
+ *     af-xdp.c          a -netdev begins, its interface changes, it ends
+ *     af-xdp-queue.c    packets between the net layer and one queue
+ *     af-xdp-threads.c  main loop or threads?
+ *     af-xdp-vhost.c    a queue pair as virtio-net's vhost device
+ *     af-xdp-worker.c   packets between virtqueues and one queue, in a thread
  *
  *     -netdev af-xdp ---- AfXdpNetdev --+-- EbpfAfXdp         the XDP program
  *                                       +-- AfXdpDeviceWatch  rtnetlink
@@ -14,7 +17,8 @@
  *
  * Rings, frames and system calls are the core's business.
  *
- * Threads: main loop only, under the big QEMU lock.
+ * Threads: main loop only, under the big QEMU lock; the worker's header says
+ * what is different there.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,6 +33,7 @@
 #include "system/iothread.h"
 
 typedef struct AfXdpNetdev AfXdpNetdev;
+typedef struct AfXdpThreads AfXdpThreads;
 typedef struct AfXdpVhost AfXdpVhost;
 
 /* One queue. */
@@ -68,6 +73,7 @@ struct AfXdpNetdev {
     char *ifname;
     EbpfAfXdp *prog;            /* NULL with sock-fds */
     AfXdpDeviceWatch *watch;
+    AfXdpThreads *threads;
     bool mac_filter;
     bool down;                  /* the interface is */
     bool link_lowered;          /* by us, because of that */

@@ -1,0 +1,267 @@
+/*
+ * AF_XDP network backend: who moves the packets
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/virtio/virtio.h"
+#include "net/af-xdp-threads.h"
+#include "net/af-xdp-vhost.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "standard-headers/linux/virtio_config.h"
+
+struct AfXdpThreads {
+    AfXdpVhostMode mode;
+    IOThread **named;           /* the user's, referenced */
+    uint32_t n_named;           /* 0: each queue has one of its own */
+    int64_t poll_max_ns;        /* for those; -1: the default */
+    int64_t poll_grow;
+    int64_t poll_shrink;
+    char *why_not;              /* the main loop moves packets, because */
+};
+
+/* --- Threads --- */
+
+static IOThread *find_named(const char *id, Error **errp)
+{
+    ERRP_GUARD();
+    Object *obj = object_resolve_path_component(object_get_objects_root(), id);
+    IOThread *iothread;
+
+    if (!obj) {
+        error_setg(errp, "'iothread=%s': there is no object of that id", id);
+        error_append_hint(errp, "-object iothread,id=%s makes one.\n", id);
+        return NULL;
+    }
+    iothread = (IOThread *)object_dynamic_cast(obj, TYPE_IOTHREAD);
+    if (!iothread) {
+        error_setg(errp, "'iothread=%s': this is a %s, not an iothread", id,
+                   object_get_typename(obj));
+    }
+    return iothread;
+}
+
+static bool set_poll(IOThread *iothread, const char *name, int64_t value,
+                     Error **errp)
+{
+    return value < 0 ||
+           object_property_set_int(OBJECT(iothread), name, value, errp);
+}
+
+/* The thread for queue @s, with a reference to it. */
+static IOThread *get_thread(AfXdpState *s, Error **errp)
+{
+    AfXdpThreads *t = s->dev->threads;
+    g_autofree char *id = NULL;
+    IOThread *iothread;
+
+    if (t->n_named > 0) {
+        iothread = t->named[s->nc.queue_index % t->n_named];
+        object_ref(OBJECT(iothread));
+        return iothread;
+    }
+    id = g_strdup_printf("%s-q%u", s->dev->name, s->nc.queue_index);
+    iothread = iothread_create(id, errp);
+    if (!iothread) {
+        return NULL;
+    }
+    /* Below, unparenting frees it. */
+    object_ref(OBJECT(iothread));
+    if (!set_poll(iothread, "poll-max-ns", t->poll_max_ns, errp) ||
+        !set_poll(iothread, "poll-grow", t->poll_grow, errp) ||
+        !set_poll(iothread, "poll-shrink", t->poll_shrink, errp)) {
+        iothread_destroy(iothread);
+        object_unref(OBJECT(iothread));
+        return NULL;
+    }
+    return iothread;
+}
+
+static void put_thread(AfXdpState *s)
+{
+    if (!s->iothread) {
+        return;
+    }
+    if (s->dev->threads->n_named == 0) {
+        iothread_destroy(s->iothread);
+    }
+    object_unref(OBJECT(s->iothread));
+    s->iothread = NULL;
+}
+
+/* --- Starting --- */
+
+static void stop_all(AfXdpNetdev *dev)
+{
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        af_xdp_threads_release(dev->queues[i]);
+    }
+}
+
+/*
+ * Give each queue pair a thread and a vhost device. All have it or none, for
+ * the first receives for those that the guest does not drive.
+ */
+static bool start_all(AfXdpNetdev *dev, Error **errp)
+{
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        AfXdpState *s = dev->queues[i];
+
+        s->iothread = get_thread(s, errp);
+        if (!s->iothread) {
+            stop_all(dev);
+            return false;
+        }
+        if (!af_xdp_vhost_new(s, iothread_get_aio_context(s->iothread))) {
+            error_setg(errp, "queue %u gets no vhost device", i);
+            stop_all(dev);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool af_xdp_threads_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
+                         Error **errp)
+{
+    AfXdpThreads *t = g_new0(AfXdpThreads, 1);
+
+    dev->threads = t;
+    t->mode = opts->vhost;
+    t->poll_max_ns = opts->poll_max_ns;
+    t->poll_grow = opts->poll_grow;
+    t->poll_shrink = opts->poll_shrink;
+    if (opts->iothreads) {
+        t->named = g_new0(IOThread *, g_strv_length(opts->iothreads));
+        for (uint32_t i = 0; opts->iothreads[i]; i++) {
+            IOThread *iothread = find_named(opts->iothreads[i], errp);
+
+            if (!iothread) {
+                return false;
+            }
+            object_ref(OBJECT(iothread));
+            t->named[t->n_named++] = iothread;
+        }
+    }
+    if (t->mode == AF_XDP_VHOST_ON && !af_xdp_vhost_available()) {
+        error_setg(errp, "'vhost=on' needs a QEMU with vhost-net, this one "
+                   "was configured without it");
+        return false;
+    }
+    return true;
+}
+
+bool af_xdp_threads_start(AfXdpNetdev *dev, Error **errp)
+{
+    if (dev->threads->mode == AF_XDP_VHOST_ON) {
+        return start_all(dev, errp);
+    }
+    /* With -net there is a peer from the beginning. */
+    af_xdp_threads_nic_changed(dev);
+    return true;
+}
+
+void af_xdp_threads_release(AfXdpState *s)
+{
+    af_xdp_vhost_free(s);
+    put_thread(s);
+}
+
+void af_xdp_threads_free(AfXdpNetdev *dev)
+{
+    AfXdpThreads *t = dev->threads;
+
+    if (!t) {
+        return;
+    }
+    while (t->n_named > 0) {
+        object_unref(OBJECT(t->named[--t->n_named]));
+    }
+    g_free(t->named);
+    g_free(t->why_not);
+    g_free(t);
+    dev->threads = NULL;
+}
+
+/* --- The NIC --- */
+
+static bool is_virtio_net(const char *model)
+{
+    return g_str_has_prefix(model, "virtio-net-");
+}
+
+/* Why vhost cannot serve the NIC @peer, or NULL if it can. */
+static char *refuse(NetClientState *peer)
+{
+    if (peer->info->type != NET_CLIENT_DRIVER_NIC) {
+        return g_strdup("the netdev is behind a hub");
+    }
+    if (!is_virtio_net(peer->model)) {
+        return g_strdup_printf("the NIC is %s, not virtio-net", peer->model);
+    }
+    if (virtio_host_has_feature(VIRTIO_DEVICE(qemu_get_nic_opaque(peer)),
+                                VIRTIO_F_IOMMU_PLATFORM)) {
+        return g_strdup("the NIC has iommu_platform=on");
+    }
+    if (!af_xdp_vhost_available()) {
+        return g_strdup("QEMU was configured without vhost-net");
+    }
+    return NULL;
+}
+
+bool af_xdp_threads_check_nic(NetClientState *nc, ObjectClass *oc,
+                              Error **errp)
+{
+    ERRP_GUARD();
+    AfXdpNetdev *dev = DO_UPCAST(AfXdpState, nc, nc)->dev;
+
+    if (dev->threads->mode == AF_XDP_VHOST_ON &&
+        !is_virtio_net(object_class_get_name(oc))) {
+        error_setg(errp, "netdev '%s' has 'vhost=on', which needs a "
+                   "virtio-net device", dev->name);
+        error_append_hint(errp, "With 'vhost=auto' or without it the netdev "
+                          "serves any network card.\n");
+        return false;
+    }
+    return true;
+}
+
+void af_xdp_threads_nic_changed(AfXdpNetdev *dev)
+{
+    AfXdpThreads *t = dev->threads;
+    NetClientState *peer = dev->queues[0]->nc.peer;
+    Error *err = NULL;
+
+    if (!peer || t->mode != AF_XDP_VHOST_AUTO) {
+        return;
+    }
+    g_free(t->why_not);
+    t->why_not = refuse(peer);
+    if (t->why_not) {
+        /* A NIC before this one may have been of another kind. */
+        stop_all(dev);
+    } else if (!dev->queues[0]->vhost && !start_all(dev, &err)) {
+        t->why_not = g_strdup(error_get_pretty(err));
+        error_free(err);
+    }
+    if (t->why_not) {
+        info_report("af-xdp '%s': no vhost: %s; QEMU's main loop moves its "
+                    "packets", dev->name, t->why_not);
+    }
+}
+
+char *af_xdp_threads_info(AfXdpState *s)
+{
+    AfXdpThreads *t = s->dev->threads;
+
+    if (af_xdp_vhost_running(s)) {
+        return g_strdup("on");
+    }
+    if (s->vhost) {
+        return g_strdup("ready");
+    }
+    return t->why_not ? g_strdup_printf("off (%s)", t->why_not)
+                      : g_strdup("off");
+}

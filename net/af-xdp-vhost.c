@@ -137,6 +137,7 @@ static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
     g_autofree AfXdpRegion *regions = g_new(AfXdpRegion, mem->nregions);
     AfXdpMemory *memory;
     GError *gerr = NULL;
+    int ret = 0;
 
     for (uint32_t i = 0; i < mem->nregions; i++) {
         regions[i] = (AfXdpRegion) {
@@ -149,7 +150,9 @@ static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
     if (!memory) {
         error_report("af-xdp '%s': %s", v->s->dev->name, gerr->message);
         g_error_free(gerr);
-        return -EINVAL;
+        /* The old one is void all the same: from now on there is nothing. */
+        memory = af_xdp_memory_new(NULL, 0, NULL);
+        ret = -EINVAL;
     }
     if (af_xdp_worker_running(v->worker)) {
         af_xdp_worker_set_memory(v->worker, memory);
@@ -157,7 +160,7 @@ static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
     /* Nobody uses the old one any more: its sections may go. */
     af_xdp_memory_free(v->memory);
     v->memory = memory;
-    return 0;
+    return ret;
 }
 
 static int vhost_af_xdp_set_log_base(struct vhost_dev *dev, uint64_t base,

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include <net/ethernet.h>
 #include "net/af-xdp-copy.h"
+#include "net/af-xdp-lines.h"
 #include "net/af-xdp-uapi.h"
 
 /*
@@ -16,8 +17,14 @@
  */
 #define RING_SIZE 2048
 
-/* Frames moved from the pool to the fill ring at a time. */
-#define REFILL_BATCH 64
+/* Ring entries that are looked at, and frames that are moved, at a time. */
+#define BATCH 64
+
+/*
+ * Packets between what is copied and what is fetched into the cache: as many
+ * as take the latency of memory. They were written by another processor.
+ */
+#define AHEAD 8
 
 /*
  * The least that one system call sends in copy mode (TX_BATCH_SIZE in
@@ -29,9 +36,10 @@
 struct AfXdpCopy {
     AfXdpSocket *sock;
     AfXdpUmem *umem;
-    uint32_t rx_first;          /* first descriptor not yet released */
-    uint32_t rx_seen;           /* descriptors shown since then */
-    uint32_t rx_last;           /* those of the last packet among them */
+    char *area;                 /* the UMEM's memory */
+    uint32_t rx_peeked;         /* descriptors there and not released */
+    uint32_t rx_seen;           /* those of them that were shown */
+    uint32_t rx_last;           /* those of the last packet among these */
     uint32_t rx_last_bytes;
     uint32_t tx_gathered;       /* descriptors the kernel does not see yet */
     bool tx_pause;              /* the kernel is not to be asked just now */
@@ -41,11 +49,11 @@ struct AfXdpCopy {
 static void rx_refill(AfXdpCopy *c)
 {
     struct xsk_ring_prod *fill = &c->sock->fill;
-    uint64_t addrs[REFILL_BATCH];
+    uint64_t addrs[BATCH];
     uint32_t i, n, idx = 0;
 
     do {
-        n = MIN(xsk_prod_nb_free(fill, REFILL_BATCH), REFILL_BATCH);
+        n = MIN(xsk_prod_nb_free(fill, BATCH), BATCH);
         n = af_xdp_umem_take(c->umem, AF_XDP_POOL_RX, addrs, n);
         if (n == 0) {
             break;
@@ -55,7 +63,7 @@ static void rx_refill(AfXdpCopy *c)
             *xsk_ring_prod__fill_addr(fill, idx + i) = addrs[i];
         }
         xsk_ring_prod__submit(fill, n);
-    } while (n == REFILL_BATCH);
+    } while (n == BATCH);
     af_xdp_socket_kick_rx(c->sock);
 }
 
@@ -71,13 +79,14 @@ AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
         .frame_max = frame_max,
         .zero_copy = zero_copy,
     };
-    AfXdpCopy *c = g_new0(AfXdpCopy, 1);
+    AfXdpCopy *c = af_xdp_lines_new0(sizeof(*c));
 
     c->umem = af_xdp_umem_new(RING_SIZE, RING_SIZE, errp);
     if (!c->umem) {
         af_xdp_copy_free(c);
         return NULL;
     }
+    c->area = af_xdp_umem_area(c->umem);
     c->sock = af_xdp_socket_new(&config, c->umem, errp);
     if (!c->sock) {
         af_xdp_copy_free(c);
@@ -94,7 +103,7 @@ void af_xdp_copy_free(AfXdpCopy *c)
     }
     af_xdp_socket_free(c->sock);
     af_xdp_umem_free(c->umem);
-    g_free(c);
+    free(c);
 }
 
 AfXdpSocket *af_xdp_copy_socket(AfXdpCopy *c)
@@ -112,51 +121,91 @@ const AfXdpCopyStats *af_xdp_copy_stats(const AfXdpCopy *c)
     return &c->stats;
 }
 
+/* Descriptor number @i of those not released. */
+static inline const struct xdp_desc *rx_desc(const AfXdpCopy *c, uint32_t i)
+{
+    const struct xsk_ring_cons *rx = &c->sock->rx;
+
+    return xsk_ring_cons__rx_desc(rx, rx->cached_cons - c->rx_peeked + i);
+}
+
+/* Always inline: GCC leaves out calls of what does nothing but prefetch. */
+static inline QEMU_ALWAYS_INLINE
+void rx_prefetch(const AfXdpCopy *c, uint32_t i)
+{
+    if (i < c->rx_peeked) {
+        /* An address that was not checked; it will be. */
+        __builtin_prefetch((void *)((uintptr_t)c->area + rx_desc(c, i)->addr));
+    }
+}
+
+/* See whether the kernel has received more. */
+static bool rx_more(AfXdpCopy *c)
+{
+    uint32_t idx, n = xsk_ring_cons__peek(&c->sock->rx, BATCH, &idx);
+
+    c->rx_peeked += n;
+    for (uint32_t i = 0; i < MIN(n, AHEAD); i++) {
+        rx_prefetch(c, c->rx_peeked - n + i);
+    }
+    return n > 0;
+}
+
+/* Is there a descriptor number @i, if all before it are? */
+static inline bool rx_has(AfXdpCopy *c, uint32_t i)
+{
+    return likely(i < c->rx_peeked) || rx_more(c);
+}
+
 /*
  * Count the descriptors of the packet that begins after those already seen.
  * Returns 0 if its last one is not there yet.
  */
-static uint32_t rx_packet_descs(AfXdpCopy *c)
+static inline uint32_t rx_packet_descs(AfXdpCopy *c)
 {
-    struct xsk_ring_cons *rx = &c->sock->rx;
-    uint32_t n = 0, idx = 0;
+    uint32_t n = 0;
 
-    while (xsk_ring_cons__peek(rx, 1, &idx)) {
-        if (c->rx_seen + n == 0) {
-            c->rx_first = idx;
-        }
-        n++;
-        if (!(xsk_ring_cons__rx_desc(rx, idx)->options & XDP_PKT_CONTD)) {
+    while (rx_has(c, c->rx_seen + n)) {
+        if (!(rx_desc(c, c->rx_seen + n++)->options & XDP_PKT_CONTD)) {
             return n;
         }
     }
-    xsk_ring_cons__cancel(rx, n);
     return 0;
+}
+
+/*
+ * Take the frames of the next packet, which has @n descriptors. Returns its
+ * bytes; 0 if the descriptors make no packet.
+ */
+static inline uint32_t rx_packet(AfXdpCopy *c, uint32_t n, struct iovec *iov)
+{
+    bool good = n <= AF_XDP_MAX_SEGS;
+    uint32_t bytes = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct xdp_desc *desc = rx_desc(c, c->rx_seen++);
+        uint32_t len = desc->len;
+        void *data = af_xdp_umem_received(c->umem, desc->addr, len);
+
+        good = good && data;
+        if (good) {
+            iov[i].iov_base = data;
+            iov[i].iov_len = len;
+            bytes += len;
+        }
+    }
+    return good ? bytes : 0;
 }
 
 uint32_t af_xdp_copy_rx_next(AfXdpCopy *c, struct iovec *iov)
 {
-    struct xsk_ring_cons *rx = &c->sock->rx;
-    uint32_t i, n;
+    uint32_t n;
 
     while ((n = rx_packet_descs(c)) > 0) {
-        uint32_t first = c->rx_first + c->rx_seen;
-        uint64_t bytes = 0;
-        bool good = n <= AF_XDP_MAX_SEGS;
+        uint32_t bytes = rx_packet(c, n, iov);
 
-        c->rx_seen += n;
-        for (i = 0; i < n; i++) {
-            const struct xdp_desc *desc = xsk_ring_cons__rx_desc(rx, first + i);
-            void *data = af_xdp_umem_received(c->umem, desc->addr, desc->len);
-
-            good = good && data;
-            if (good) {
-                iov[i].iov_base = data;
-                iov[i].iov_len = desc->len;
-                bytes += desc->len;
-            }
-        }
-        if (good && bytes > 0) {
+        rx_prefetch(c, c->rx_seen + AHEAD);
+        if (likely(bytes > 0)) {
             c->stats.rx_packets++;
             c->stats.rx_bytes += bytes;
             c->rx_last = n;
@@ -172,20 +221,16 @@ bool af_xdp_copy_rx_pending(const AfXdpCopy *c)
 {
     const struct xsk_ring_cons *rx = &c->sock->rx;
 
-    return rx->cached_cons != __atomic_load_n(rx->producer, __ATOMIC_ACQUIRE);
+    return c->rx_seen < c->rx_peeked ||
+           rx->cached_cons != __atomic_load_n(rx->producer, __ATOMIC_ACQUIRE);
 }
 
 void af_xdp_copy_rx_back(AfXdpCopy *c)
 {
-    struct xsk_ring_cons *rx = &c->sock->rx;
-
     c->rx_seen -= c->rx_last;
     for (uint32_t i = 0; i < c->rx_last; i++) {
-        uint32_t idx = c->rx_first + c->rx_seen + i;
-
-        af_xdp_umem_unreceive(c->umem, xsk_ring_cons__rx_desc(rx, idx)->addr);
+        af_xdp_umem_unreceive(c->umem, rx_desc(c, c->rx_seen + i)->addr);
     }
-    xsk_ring_cons__cancel(rx, c->rx_last);
     c->stats.rx_packets--;
     c->stats.rx_bytes -= c->rx_last_bytes;
     c->rx_last = 0;
@@ -193,18 +238,22 @@ void af_xdp_copy_rx_back(AfXdpCopy *c)
 
 void af_xdp_copy_rx_flush(AfXdpCopy *c)
 {
-    struct xsk_ring_cons *rx = &c->sock->rx;
+    uint64_t addrs[BATCH];
+    uint32_t n;
 
     if (c->rx_seen == 0) {
         return;
     }
-    for (uint32_t i = 0; i < c->rx_seen; i++) {
-        uint64_t addr = xsk_ring_cons__rx_desc(rx, c->rx_first + i)->addr;
-
+    for (uint32_t done = 0; done < c->rx_seen; done += n) {
+        n = MIN(c->rx_seen - done, BATCH);
+        for (uint32_t i = 0; i < n; i++) {
+            addrs[i] = rx_desc(c, done + i)->addr;
+        }
         /* Refuses what rx_next() refused. */
-        af_xdp_umem_put(c->umem, addr, AF_XDP_FRAME_RECEIVED);
+        af_xdp_umem_put(c->umem, addrs, n, AF_XDP_FRAME_RECEIVED);
     }
-    xsk_ring_cons__release(rx, c->rx_seen);
+    xsk_ring_cons__release(&c->sock->rx, c->rx_seen);
+    c->rx_peeked -= c->rx_seen;
     c->rx_seen = 0;
     rx_refill(c);
 }
@@ -221,22 +270,30 @@ static void tx_submit(AfXdpCopy *c)
 static void tx_reap(AfXdpCopy *c)
 {
     struct xsk_ring_cons *comp = &c->sock->comp;
-    uint32_t i, n, idx = 0;
+    uint64_t addrs[BATCH];
+    uint32_t n, idx = 0;
 
-    n = xsk_ring_cons__peek(comp, RING_SIZE, &idx);
-    for (i = 0; i < n; i++) {
-        af_xdp_umem_put(c->umem, *xsk_ring_cons__comp_addr(comp, idx + i),
-                        AF_XDP_FRAME_TX);
-    }
-    if (n) {
+    while ((n = xsk_ring_cons__peek(comp, BATCH, &idx)) > 0) {
+        for (uint32_t i = 0; i < n; i++) {
+            addrs[i] = *xsk_ring_cons__comp_addr(comp, idx + i);
+        }
+        af_xdp_umem_put(c->umem, addrs, n, AF_XDP_FRAME_TX);
         xsk_ring_cons__release(comp, n);
     }
 }
 
-static bool tx_has_room(AfXdpCopy *c, uint32_t n)
+/* Take @n frames and as many ring entries, from @idx on; both or neither. */
+static inline bool tx_reserve(AfXdpCopy *c, uint64_t *addrs, uint32_t n,
+                              uint32_t *idx)
 {
-    return af_xdp_umem_available(c->umem, AF_XDP_POOL_TX) >= n &&
-           xsk_prod_nb_free(&c->sock->tx, n) >= n;
+    uint32_t taken = af_xdp_umem_take(c->umem, AF_XDP_POOL_TX, addrs, n);
+
+    if (likely(taken == n &&
+               xsk_ring_prod__reserve(&c->sock->tx, n, idx) == n)) {
+        return true;
+    }
+    af_xdp_umem_put(c->umem, addrs, taken, AF_XDP_FRAME_TX);
+    return false;
 }
 
 /* One attempt to send; what is left to do afterwards. */
@@ -300,17 +357,39 @@ AfXdpTxState af_xdp_copy_tx_flush(AfXdpCopy *c)
     return state;
 }
 
-AfXdpTxResult af_xdp_copy_tx(AfXdpCopy *c, const struct iovec *iov, int n_iov)
+/* A place in an I/O vector. */
+typedef struct Cursor {
+    const struct iovec *iov;
+    size_t off;
+} Cursor;
+
+/* Copy the next @len bytes, which are there. */
+static inline void gather(char *to, Cursor *from, size_t len)
+{
+    while (len > 0) {
+        size_t piece = MIN(len, from->iov->iov_len - from->off);
+
+        if (piece > 0) {
+            memcpy(to, (const char *)from->iov->iov_base + from->off, piece);
+            to += piece;
+            len -= piece;
+        }
+        from->off += piece;
+        if (from->off == from->iov->iov_len) {
+            from->iov++;
+            from->off = 0;
+        }
+    }
+}
+
+AfXdpTxResult af_xdp_copy_tx_part(AfXdpCopy *c, const struct iovec *iov,
+                                  size_t skip, size_t size)
 {
     struct xsk_ring_prod *tx = &c->sock->tx;
     uint64_t addrs[AF_XDP_MAX_SEGS];
-    size_t size = 0, room = 0;
-    char *to = NULL;
-    uint32_t n, idx = 0, used = 0;
+    Cursor from = { iov, skip };
+    uint32_t n, idx = 0;
 
-    for (int i = 0; i < n_iov; i++) {
-        size += iov[i].iov_len;
-    }
     if (size < ETH_HLEN) {
         c->stats.tx_runt++;
         return AF_XDP_TX_DROPPED;
@@ -321,55 +400,51 @@ AfXdpTxResult af_xdp_copy_tx(AfXdpCopy *c, const struct iovec *iov, int n_iov)
     }
 
     n = DIV_ROUND_UP(size, AF_XDP_FRAME_SIZE);
-    if (!tx_has_room(c, n)) {
+    if (!tx_reserve(c, addrs, n, &idx)) {
         if (c->tx_pause) {
             tx_reap(c);
         } else {
             af_xdp_copy_tx_flush(c);
         }
-        if (!tx_has_room(c, n)) {
+        if (!tx_reserve(c, addrs, n, &idx)) {
             return AF_XDP_TX_FULL;
         }
     }
-    af_xdp_umem_take(c->umem, AF_XDP_POOL_TX, addrs, n);
-    xsk_ring_prod__reserve(tx, n, &idx);
-
-    for (int i = 0; i < n_iov; i++) {
-        const char *from = iov[i].iov_base;
-        size_t left = iov[i].iov_len;
-
-        while (left > 0) {
-            size_t chunk;
-
-            if (room == 0) {
-                to = af_xdp_umem_data(c->umem, addrs[used++]);
-                room = AF_XDP_FRAME_SIZE;
-            }
-            chunk = MIN(left, room);
-            memcpy(to, from, chunk);
-            to += chunk;
-            from += chunk;
-            room -= chunk;
-            left -= chunk;
-        }
+    while (from.off >= from.iov->iov_len) {
+        from.off -= from.iov->iov_len;
+        from.iov++;
     }
-
-    for (uint32_t i = 0; i < n; i++) {
-        struct xdp_desc *desc = xsk_ring_prod__tx_desc(tx, idx + i);
-        bool last = i == n - 1;
-
-        desc->addr = addrs[i];
-        desc->len = last ? AF_XDP_FRAME_SIZE - room : AF_XDP_FRAME_SIZE;
-        desc->options = last ? 0 : XDP_PKT_CONTD;
-    }
-    c->tx_gathered += n;
     c->stats.tx_packets++;
     c->stats.tx_bytes += size;
+    for (uint32_t i = 0; i < n; i++) {
+        struct xdp_desc *desc = xsk_ring_prod__tx_desc(tx, idx + i);
+        uint32_t part = MIN(size, AF_XDP_FRAME_SIZE);
+
+        gather(c->area + addrs[i], &from, part);
+        size -= part;
+        desc->addr = addrs[i];
+        desc->len = part;
+        desc->options = size > 0 ? XDP_PKT_CONTD : 0;
+    }
+    c->tx_gathered += n;
     return AF_XDP_TX_QUEUED;
+}
+
+AfXdpTxResult af_xdp_copy_tx(AfXdpCopy *c, const struct iovec *iov, int n)
+{
+    size_t size = 0;
+
+    for (int i = 0; i < n; i++) {
+        size += iov[i].iov_len;
+    }
+    return af_xdp_copy_tx_part(c, iov, 0, size);
 }
 
 bool af_xdp_copy_tx_ready(AfXdpCopy *c)
 {
+    uint32_t n = c->sock->max_tx_segs;
+
     tx_reap(c);
-    return tx_has_room(c, c->sock->max_tx_segs);
+    return af_xdp_umem_available(c->umem, AF_XDP_POOL_TX) >= n &&
+           xsk_prod_nb_free(&c->sock->tx, n) >= n;
 }

@@ -9,6 +9,7 @@
 #include <linux/virtio_net.h>
 #include "net/af-xdp-datapath.h"
 #include "net/af-xdp-iov.h"
+#include "net/af-xdp-lines.h"
 
 /*
  * Quota of a turn. Packets: what virtio-net takes in one go. Bytes: as many
@@ -16,6 +17,9 @@
  */
 #define TURN_PACKETS 256
 #define TURN_BYTES (TURN_PACKETS * 1514u)
+
+/* A header without num_buffers. */
+#define HDR_LEN sizeof(struct virtio_net_hdr)
 
 /* Chains taken from a ring at once. */
 #define BURST 64
@@ -25,6 +29,12 @@
  * one chain (MAX_SKB_FRAGS + 2) for each of a burst, and one of the longest.
  */
 #define POOL_SIZE (BURST * 19 + AF_XDP_VRING_CHAIN_MAX)
+
+/*
+ * Packets between what is copied and what is fetched into the cache: as many
+ * as take the latency of memory. The guest's processor wrote or read it last.
+ */
+#define AHEAD 8
 
 /* Chains taken at a time. Those from next on have not been used. */
 typedef struct Held {
@@ -59,7 +69,7 @@ static void held_init(Held *held)
 AfXdpDatapath *af_xdp_datapath_new(AfXdpCopy *copy, AfXdpVring *rx,
                                    AfXdpVring *tx, uint64_t features)
 {
-    AfXdpDatapath *dp = g_new0(AfXdpDatapath, 1);
+    AfXdpDatapath *dp = af_xdp_lines_new0(sizeof(*dp));
 
     dp->copy = copy;
     dp->rx = rx;
@@ -67,8 +77,7 @@ AfXdpDatapath *af_xdp_datapath_new(AfXdpCopy *copy, AfXdpVring *rx,
     dp->mergeable = features & (1ULL << VIRTIO_NET_F_MRG_RXBUF);
     /* virtio 1.2, 5.1.6: num_buffers is there with either of the two. */
     dp->hdr_len = dp->mergeable || (features & (1ULL << VIRTIO_F_VERSION_1)) ?
-                  sizeof(struct virtio_net_hdr_mrg_rxbuf) :
-                  sizeof(struct virtio_net_hdr);
+                  sizeof(struct virtio_net_hdr_mrg_rxbuf) : HDR_LEN;
     held_init(&dp->rx_held);
     held_init(&dp->tx_held);
     return dp;
@@ -76,7 +85,7 @@ AfXdpDatapath *af_xdp_datapath_new(AfXdpCopy *copy, AfXdpVring *rx,
 
 void af_xdp_datapath_free(AfXdpDatapath *dp)
 {
-    g_free(dp);
+    free(dp);
 }
 
 /* --- Chains --- */
@@ -91,6 +100,35 @@ static bool held_refill(Held *held, AfXdpVring *vr)
     held->next = 0;
     held->n = af_xdp_vring_pop(vr, held->elems, BURST, &held->pool);
     return held->n > 0;
+}
+
+/*
+ * Fetch the beginning of a chain that will be used soon, and of what is behind
+ * its header, into the cache: all of a short packet. (GCC takes a function
+ * for one without effects if all it does is prefetch, and leaves out calls.)
+ */
+static inline QEMU_ALWAYS_INLINE
+void held_prefetch(const Held *held, bool write)
+{
+    const AfXdpVringElem *elem;
+    const char *header, *data;
+
+    if (held->next + AHEAD >= held->n) {
+        return;
+    }
+    elem = &held->elems[held->next + AHEAD];
+    if (elem->n_iov == 0) {
+        return;
+    }
+    header = elem->iov[0].iov_base;
+    data = elem->iov[elem->n_iov - 1].iov_base;
+    if (write) {
+        __builtin_prefetch(header, 1);
+        __builtin_prefetch(data + 64, 1);
+    } else {
+        __builtin_prefetch(header);
+        __builtin_prefetch(data + 64);
+    }
 }
 
 static void held_return(Held *held, AfXdpVring *vr)
@@ -131,40 +169,79 @@ const char *af_xdp_datapath_tx_fault(const AfXdpDatapath *dp)
 
 /* --- Reception --- */
 
-/*
- * The copy: the header, then the packet @from, into chains @elems. Writes the
- * bytes used of each chain to @written. The chains are large enough.
- */
-static void guest_write(AfXdpDatapath *dp, const AfXdpVringElem *elems,
-                        uint32_t n_elems, const struct iovec *from,
-                        uint32_t n_from, uint32_t *written)
+/* A place in chains that are written one after the other. */
+typedef struct Cursor {
+    char *to;
+    size_t left;                /* in this piece */
+    const struct iovec *next;   /* the pieces behind it, in this chain */
+    const struct iovec *end;
+    const AfXdpVringElem *elem; /* the chain behind this one */
+} Cursor;
+
+static void cursor_advance(Cursor *at)
 {
-    struct virtio_net_hdr_mrg_rxbuf hdr = {
-        .num_buffers = htole16(n_elems),
-    };
-    uint32_t seg = 0, e = 0;
-    size_t seg_off = 0, off;
-
-    af_xdp_iov_copy_to(elems[0].iov, elems[0].n_iov, 0, &hdr, dp->hdr_len);
-    off = dp->hdr_len;
-
-    while (seg < n_from) {
-        size_t want = from[seg].iov_len - seg_off;
-        size_t done = af_xdp_iov_copy_to(elems[e].iov, elems[e].n_iov, off,
-                                         (char *)from[seg].iov_base + seg_off,
-                                         want);
-
-        off += done;
-        seg_off += done;
-        if (seg_off == from[seg].iov_len) {
-            seg++;
-            seg_off = 0;
-        } else {
-            written[e++] = off;
-            off = 0;
-        }
+    if (at->next == at->end) {
+        at->next = at->elem->iov;
+        at->end = at->next + at->elem->n_iov;
+        at->elem++;
+    } else {
+        at->to = at->next->iov_base;
+        at->left = at->next->iov_len;
+        at->next++;
     }
-    written[e] = off;
+}
+
+/* Write @len bytes, which the chains have room for. */
+static inline void scatter(Cursor *at, const void *buf, size_t len)
+{
+    const char *from = buf;
+
+    while (len > 0) {
+        size_t piece = MIN(len, at->left);
+
+        if (unlikely(piece == 0)) {
+            cursor_advance(at);
+            continue;
+        }
+        memcpy(at->to, from, piece);
+        at->to += piece;
+        at->left -= piece;
+        from += piece;
+        len -= piece;
+    }
+}
+
+/*
+ * The copy: the header, then the packet @from, into @n_elems chains, which
+ * are large enough.
+ */
+static void guest_write(const AfXdpDatapath *dp, const AfXdpVringElem *elems,
+                        uint32_t n_elems, const struct iovec *from,
+                        uint32_t n_from)
+{
+    const uint16_t num_buffers = htole16(n_elems);
+    Cursor at = { .elem = elems };
+
+    while (at.left == 0) {
+        cursor_advance(&at);
+    }
+    /* All is 0 but num_buffers, which is the last. */
+    if (likely(at.left >= dp->hdr_len)) {
+        memset(at.to, 0, HDR_LEN);
+        if (dp->hdr_len > HDR_LEN) {
+            memcpy(at.to + HDR_LEN, &num_buffers, sizeof(num_buffers));
+        }
+        at.to += dp->hdr_len;
+        at.left -= dp->hdr_len;
+    } else {
+        const char zeros[HDR_LEN] = { 0 };
+
+        scatter(&at, zeros, HDR_LEN);
+        scatter(&at, &num_buffers, dp->hdr_len - HDR_LEN);
+    }
+    for (uint32_t i = 0; i < n_from; i++) {
+        scatter(&at, from[i].iov_base, from[i].iov_len);
+    }
 }
 
 typedef enum Delivery {
@@ -215,9 +292,8 @@ static Delivery reserve(AfXdpDatapath *dp, uint64_t need, uint32_t *n_elems)
 static Delivery deliver(AfXdpDatapath *dp, const struct iovec *iov, uint32_t n)
 {
     Held *held = &dp->rx_held;
-    AfXdpVringElem *elems;
-    uint32_t written[BURST], n_elems = 0;
     uint64_t need = dp->hdr_len;
+    uint32_t n_elems = 0;
     Delivery d;
 
     for (uint32_t i = 0; i < n; i++) {
@@ -227,12 +303,16 @@ static Delivery deliver(AfXdpDatapath *dp, const struct iovec *iov, uint32_t n)
     if (d != DELIVERED) {
         return d;
     }
-    elems = &held->elems[held->next];
-    guest_write(dp, elems, n_elems, iov, n, written);
-    for (uint32_t i = 0; i < n_elems; i++) {
-        af_xdp_vring_push(dp->rx, &elems[i], written[i]);
+    held_prefetch(held, true);
+    guest_write(dp, &held->elems[held->next], n_elems, iov, n);
+    /* All but the last are full. */
+    for (; n_elems > 0; n_elems--) {
+        const AfXdpVringElem *elem = &held->elems[held->next++];
+        uint32_t written = MIN(need, elem->len);
+
+        af_xdp_vring_push(dp->rx, elem, written);
+        need -= written;
     }
-    held->next += n_elems;
     return DELIVERED;
 }
 
@@ -240,7 +320,8 @@ AfXdpTurn af_xdp_datapath_rx(AfXdpDatapath *dp, AfXdpCopy *from, bool *call)
 {
     struct iovec iov[AF_XDP_MAX_SEGS];
     AfXdpTurn turn = AF_XDP_TURN_MORE;
-    uint64_t start = af_xdp_copy_stats(from)->rx_bytes;
+    const AfXdpCopyStats *stats = af_xdp_copy_stats(from);
+    uint64_t last = stats->rx_bytes + TURN_BYTES;
     uint32_t n;
 
     if (af_xdp_datapath_rx_fault(dp)) {
@@ -249,7 +330,7 @@ AfXdpTurn af_xdp_datapath_rx(AfXdpDatapath *dp, AfXdpCopy *from, bool *call)
     for (uint32_t i = 0; i < TURN_PACKETS; i++) {
         Delivery d;
 
-        if (af_xdp_copy_stats(from)->rx_bytes - start > TURN_BYTES) {
+        if (stats->rx_bytes > last) {
             break;
         }
         n = af_xdp_copy_rx_next(from, iov);
@@ -291,7 +372,6 @@ AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
                              AfXdpTxState *state)
 {
     Held *held = &dp->tx_held;
-    struct iovec iov[AF_XDP_VRING_CHAIN_MAX];
     AfXdpTurn turn = AF_XDP_TURN_MORE;
     uint64_t bytes = 0;
 
@@ -301,7 +381,6 @@ AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
     }
     for (uint32_t i = 0; i < TURN_PACKETS && bytes < TURN_BYTES; i++) {
         AfXdpVringElem *elem;
-        uint32_t n;
 
         if (!held_refill(held, dp->tx)) {
             turn = AF_XDP_TURN_DONE;
@@ -313,9 +392,9 @@ AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
             turn = AF_XDP_TURN_FAULT;
             break;
         }
-        n = af_xdp_iov_slice(elem->iov, elem->n_iov, dp->hdr_len, elem->len,
-                             iov, ARRAY_SIZE(iov));
-        if (af_xdp_copy_tx(dp->copy, iov, n) == AF_XDP_TX_FULL) {
+        held_prefetch(held, false);
+        if (af_xdp_copy_tx_part(dp->copy, elem->iov, dp->hdr_len,
+                                elem->len - dp->hdr_len) == AF_XDP_TX_FULL) {
             turn = AF_XDP_TURN_NO_ROOM;
             break;
         }

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include <sys/socket.h>
 #include "net/af-xdp-error.h"
+#include "net/af-xdp-lines.h"
 #include "net/af-xdp-socket.h"
 #include "net/af-xdp-uapi.h"
 
@@ -255,7 +256,7 @@ static void socket_tune(AfXdpSocket *s, const AfXdpSocketConfig *config)
 AfXdpSocket *af_xdp_socket_new(const AfXdpSocketConfig *config,
                                AfXdpUmem *umem, GError **errp)
 {
-    AfXdpSocket *s = g_new0(AfXdpSocket, 1);
+    AfXdpSocket *s = af_xdp_lines_new0(sizeof(*s));
 
     s->fd = -1;
     if (!socket_register(s, config, umem, errp) ||
@@ -287,7 +288,7 @@ void af_xdp_socket_free(AfXdpSocket *s)
     /* Both take NULL; the socket must go before the UMEM. */
     xsk_socket__delete(s->xsk);
     xsk_umem__delete(s->reg);
-    g_free(s);
+    free(s);
 }
 
 /*

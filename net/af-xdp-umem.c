@@ -7,7 +7,14 @@
 #include "qemu/osdep.h"
 #include <sys/mman.h>
 #include "net/af-xdp-error.h"
+#include "net/af-xdp-lines.h"
 #include "net/af-xdp-umem.h"
+
+/*
+ * Taken so long before it is written, a frame arrives in the cache in time:
+ * as many packets as take the latency of memory.
+ */
+#define TAKE_AHEAD 8
 
 typedef struct FramePool {
     uint32_t *stack;            /* free frames, the top was freed last */
@@ -30,7 +37,7 @@ static void pool_init(FramePool *pool, uint32_t first, uint32_t n_frames)
     pool->first = first;
     pool->n_frames = n_frames;
     pool->n_free = n_frames;
-    pool->stack = g_new(uint32_t, n_frames);
+    pool->stack = af_xdp_lines_new0(n_frames * sizeof(*pool->stack));
     for (uint32_t i = 0; i < n_frames; i++) {
         /* The top of the stack is the lowest frame. */
         pool->stack[i] = first + n_frames - 1 - i;
@@ -61,11 +68,11 @@ AfXdpUmem *af_xdp_umem_new(uint32_t n_rx, uint32_t n_tx, GError **errp)
     /* Fewer TLB misses where the host can; it works without as well. */
     madvise(area, size, MADV_HUGEPAGE);
 
-    umem = g_new0(AfXdpUmem, 1);
+    umem = af_xdp_lines_new0(sizeof(*umem));
     umem->area = area;
     umem->size = size;
     umem->n_frames = n_frames;
-    umem->state = g_new0(uint8_t, n_frames);
+    umem->state = af_xdp_lines_new0(n_frames * sizeof(*umem->state));
     umem->count[AF_XDP_FRAME_FREE] = n_frames;
     pool_init(&umem->pool[AF_XDP_POOL_RX], 0, n_rx);
     pool_init(&umem->pool[AF_XDP_POOL_TX], n_rx, n_tx);
@@ -79,10 +86,10 @@ void af_xdp_umem_free(AfXdpUmem *umem)
     }
     munmap(umem->area, umem->size);
     for (int i = 0; i < AF_XDP_POOL__MAX; i++) {
-        g_free(umem->pool[i].stack);
+        free(umem->pool[i].stack);
     }
-    g_free(umem->state);
-    g_free(umem);
+    free(umem->state);
+    free(umem);
 }
 
 void *af_xdp_umem_area(const AfXdpUmem *umem)
@@ -93,13 +100,6 @@ void *af_xdp_umem_area(const AfXdpUmem *umem)
 uint64_t af_xdp_umem_size(const AfXdpUmem *umem)
 {
     return umem->size;
-}
-
-static void frame_move(AfXdpUmem *umem, uint32_t frame, AfXdpFrameState to)
-{
-    umem->count[umem->state[frame]]--;
-    umem->count[to]++;
-    umem->state[frame] = to;
 }
 
 /* Every frame is somewhere, and only once. */
@@ -118,6 +118,15 @@ static void assert_sums(const AfXdpUmem *umem)
 #endif
 }
 
+/* @n frames have changed their state. */
+static void count_move(AfXdpUmem *umem, AfXdpFrameState from,
+                       AfXdpFrameState to, uint32_t n)
+{
+    umem->count[from] -= n;
+    umem->count[to] += n;
+    assert_sums(umem);
+}
+
 uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool which,
                           uint64_t *addrs, uint32_t n)
 {
@@ -129,10 +138,15 @@ uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool which,
     for (uint32_t i = 0; i < n; i++) {
         uint32_t frame = pool->stack[--pool->n_free];
 
-        frame_move(umem, frame, to);
+        umem->state[frame] = to;
         addrs[i] = (uint64_t)frame * AF_XDP_FRAME_SIZE;
     }
-    assert_sums(umem);
+    if (which == AF_XDP_POOL_TX && pool->n_free >= TAKE_AHEAD) {
+        uint64_t next = pool->stack[pool->n_free - TAKE_AHEAD];
+
+        __builtin_prefetch(umem->area + next * AF_XDP_FRAME_SIZE, 1);
+    }
+    count_move(umem, AF_XDP_FRAME_FREE, to, n);
     return n;
 }
 
@@ -146,7 +160,8 @@ void *af_xdp_umem_received(AfXdpUmem *umem, uint64_t addr, uint32_t len)
         umem->state[frame] != AF_XDP_FRAME_FILL) {
         return NULL;
     }
-    frame_move(umem, frame, AF_XDP_FRAME_RECEIVED);
+    umem->state[frame] = AF_XDP_FRAME_RECEIVED;
+    count_move(umem, AF_XDP_FRAME_FILL, AF_XDP_FRAME_RECEIVED, 1);
     return umem->area + addr;
 }
 
@@ -156,30 +171,34 @@ void af_xdp_umem_unreceive(AfXdpUmem *umem, uint64_t addr)
 
     if (frame < umem->n_frames &&
         umem->state[frame] == AF_XDP_FRAME_RECEIVED) {
-        frame_move(umem, frame, AF_XDP_FRAME_FILL);
+        umem->state[frame] = AF_XDP_FRAME_FILL;
+        count_move(umem, AF_XDP_FRAME_RECEIVED, AF_XDP_FRAME_FILL, 1);
     }
 }
 
-bool af_xdp_umem_put(AfXdpUmem *umem, uint64_t addr, AfXdpFrameState from)
+uint32_t af_xdp_umem_put(AfXdpUmem *umem, const uint64_t *addrs, uint32_t n,
+                         AfXdpFrameState from)
 {
-    uint64_t frame = addr / AF_XDP_FRAME_SIZE;
-    FramePool *pool;
+    uint32_t done = 0;
 
-    if (frame >= umem->n_frames || from == AF_XDP_FRAME_FREE ||
-        umem->state[frame] != from) {
-        return false;
+    if (from == AF_XDP_FRAME_FREE) {
+        return 0;
     }
-    pool = &umem->pool[frame < umem->pool[AF_XDP_POOL_TX].first ?
-                       AF_XDP_POOL_RX : AF_XDP_POOL_TX];
-    frame_move(umem, frame, AF_XDP_FRAME_FREE);
-    pool->stack[pool->n_free++] = frame;
-    assert_sums(umem);
-    return true;
-}
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t frame = addrs[i] / AF_XDP_FRAME_SIZE;
+        FramePool *pool;
 
-void *af_xdp_umem_data(const AfXdpUmem *umem, uint64_t addr)
-{
-    return umem->area + addr;
+        if (frame >= umem->n_frames || umem->state[frame] != from) {
+            continue;
+        }
+        pool = &umem->pool[frame < umem->pool[AF_XDP_POOL_TX].first ?
+                           AF_XDP_POOL_RX : AF_XDP_POOL_TX];
+        umem->state[frame] = AF_XDP_FRAME_FREE;
+        pool->stack[pool->n_free++] = frame;
+        done++;
+    }
+    count_move(umem, from, AF_XDP_FRAME_FREE, done);
+    return done;
 }
 
 uint32_t af_xdp_umem_count(const AfXdpUmem *umem, AfXdpFrameState state)

@@ -8,13 +8,8 @@
 
 #include "qemu/osdep.h"
 #include "net/af-xdp-error.h"
+#include "net/af-xdp-lines.h"
 #include "net/af-xdp-vring-int.h"
-
-/*
- * Rings of different queue pairs are worked on by different CPUs and must not
- * share cache lines; nor pairs of lines, which x86 prefetches together.
- */
-#define OWN_LINES 128
 
 static const char *const fault_text[] = {
     [AF_XDP_VRING_FAULT_NONE] = "no fault",
@@ -50,7 +45,6 @@ static bool has_feature(const AfXdpVringConfig *config, unsigned int bit)
 AfXdpVring *af_xdp_vring_new(const AfXdpVringConfig *config, GError **errp)
 {
     AfXdpVring *vr;
-    size_t size;
     bool ok;
 
     if (config->num == 0 || config->num > AF_XDP_VRING_SIZE_MAX) {
@@ -59,14 +53,11 @@ AfXdpVring *af_xdp_vring_new(const AfXdpVringConfig *config, GError **errp)
                          config->num);
         return NULL;
     }
-    size = ROUND_UP(sizeof(*vr) + config->num * sizeof(vr->shadow[0]),
-                    OWN_LINES);
-    vr = aligned_alloc(OWN_LINES, size);
+    vr = af_xdp_lines_try0(sizeof(*vr) + config->num * sizeof(vr->shadow[0]));
     if (!vr) {
         af_xdp_error_set(errp, ENOMEM, NULL, "cannot allocate a virtqueue");
         return NULL;
     }
-    memset(vr, 0, size);
     vr->num = config->num;
     vr->writable = config->writable ? VRING_DESC_F_WRITE : 0;
     vr->packed = has_feature(config, VIRTIO_F_RING_PACKED);

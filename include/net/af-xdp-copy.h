@@ -12,7 +12,8 @@
  * Nothing is allocated, logged or locked per packet, and the kernel is
  * entered once per batch.
  *
- * Threads: not locked; one thread at a time.
+ * Threads: not locked; one thread at a time. Those of different queues share no
+ * cache line (af-xdp-lines.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -122,6 +123,14 @@ void af_xdp_copy_rx_flush(AfXdpCopy *c);
  * and found no room still, or a flush has just asked for a pause.
  */
 AfXdpTxResult af_xdp_copy_tx(AfXdpCopy *c, const struct iovec *iov, int n);
+
+/*
+ * af_xdp_copy_tx_part: the same for a part of a vector.
+ * @skip: bytes before the frame begins.
+ * @size: bytes of the frame. @iov must have @skip + @size at least.
+ */
+AfXdpTxResult af_xdp_copy_tx_part(AfXdpCopy *c, const struct iovec *iov,
+                                  size_t skip, size_t size);
 
 /*
  * af_xdp_copy_tx_flush: make the kernel send what was gathered, take back

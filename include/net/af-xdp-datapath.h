@@ -13,7 +13,8 @@
  *
  * A guest's fault stops that ring only; what was taken from it is given back.
  *
- * Threads: not locked; one thread at a time.
+ * Threads: not locked; one thread at a time. Those of different queues share no
+ * cache line (af-xdp-lines.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -13,7 +13,8 @@
  * mode that the device offers, and knows when the kernel needs a system call
  * to make progress. It loads no XDP program; see ebpf/ebpf_af_xdp.h.
  *
- * Threads: not locked; one thread at a time.
+ * Threads: not locked; one thread at a time. Those of different queues share no
+ * cache line (af-xdp-lines.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

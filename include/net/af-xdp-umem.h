@@ -21,7 +21,8 @@
  * the other. Free frames are reused last in, first out: the frame touched
  * last is the one most likely still in the cache.
  *
- * Threads: an AfXdpUmem is not locked; one thread at a time.
+ * Threads: an AfXdpUmem is not locked; one thread at a time. It shares no
+ * cache line with another's (af-xdp-lines.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -86,7 +87,9 @@ uint64_t af_xdp_umem_size(const AfXdpUmem *umem);
  * or TX (TX pool).
  * @addrs: receives the frames' addresses, as offsets into the UMEM in bytes.
  *
- * Returns how many were taken; fewer than @n when the pool runs out.
+ * Frames of the TX pool are about to be written: those to be taken next are
+ * prefetched. Returns how many were taken; fewer than @n when the pool runs
+ * out.
  */
 uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool pool,
                           uint64_t *addrs, uint32_t n);
@@ -110,18 +113,16 @@ void *af_xdp_umem_received(AfXdpUmem *umem, uint64_t addr, uint32_t len);
 void af_xdp_umem_unreceive(AfXdpUmem *umem, uint64_t addr);
 
 /*
- * af_xdp_umem_put: return a frame to its pool.
- * @addr: any address inside the frame. Copy mode clears bit 0 of the
- *        addresses in the completion ring; that is why.
- * @from: the state the frame must be in.
+ * af_xdp_umem_put: return frames to their pools.
+ * @addrs, @n: any address inside of each. Copy mode clears bit 0 of the
+ *             addresses in the completion ring; that is why.
+ * @from: the state the frames must be in.
  *
- * Returns false, and changes nothing, when @addr is no frame or the frame is
- * not in state @from.
+ * Leaves alone what is no frame or not in state @from. Returns how many were
+ * returned.
  */
-bool af_xdp_umem_put(AfXdpUmem *umem, uint64_t addr, AfXdpFrameState from);
-
-/* A pointer to UMEM offset @addr, which must come from af_xdp_umem_take(). */
-void *af_xdp_umem_data(const AfXdpUmem *umem, uint64_t addr);
+uint32_t af_xdp_umem_put(AfXdpUmem *umem, const uint64_t *addrs, uint32_t n,
+                         AfXdpFrameState from);
 
 /* Number of frames in @state; all states together are all frames. */
 uint32_t af_xdp_umem_count(const AfXdpUmem *umem, AfXdpFrameState state);

@@ -32,7 +32,8 @@
  * Nothing is assumed about the layout within a chain (2.7.4.1); a header may
  * be anywhere in it, and af-xdp-iov.h finds it.
  *
- * Threads: not locked; one thread at a time.
+ * Threads: not locked; one thread at a time. Those of different queues share no
+ * cache line (af-xdp-lines.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

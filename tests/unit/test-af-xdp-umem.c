@@ -8,6 +8,11 @@
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-umem.h"
 
+static bool put_one(AfXdpUmem *umem, uint64_t addr, AfXdpFrameState from)
+{
+    return af_xdp_umem_put(umem, &addr, 1, from) == 1;
+}
+
 #define N_RX 8
 #define N_TX 4
 
@@ -82,7 +87,7 @@ static void test_receive(void)
     g_assert_true(data == (char *)af_xdp_umem_area(umem) + addrs[3] +
                           AF_XDP_RX_HEADROOM);
     assert_counts(umem, N_TX, N_RX - 1, 1, 0);
-    g_assert_true(af_xdp_umem_put(umem, addrs[3], AF_XDP_FRAME_RECEIVED));
+    g_assert_true(put_one(umem, addrs[3], AF_XDP_FRAME_RECEIVED));
     assert_counts(umem, N_TX + 1, N_RX - 1, 0, 0);
     af_xdp_umem_free(umem);
 }
@@ -122,17 +127,17 @@ static void test_send(void)
     assert_counts(umem, N_RX, 0, 0, N_TX);
 
     /* Each completion counts once, whatever the kernel does to low bits. */
-    g_assert_true(af_xdp_umem_put(umem, addrs[0] | 1, AF_XDP_FRAME_TX));
-    g_assert_false(af_xdp_umem_put(umem, addrs[0], AF_XDP_FRAME_TX));
-    g_assert_false(af_xdp_umem_put(umem, addrs[1], AF_XDP_FRAME_RECEIVED));
-    g_assert_false(af_xdp_umem_put(umem, addrs[0], AF_XDP_FRAME_FREE));
-    g_assert_false(af_xdp_umem_put(umem, af_xdp_umem_size(umem),
+    g_assert_true(put_one(umem, addrs[0] | 1, AF_XDP_FRAME_TX));
+    g_assert_false(put_one(umem, addrs[0], AF_XDP_FRAME_TX));
+    g_assert_false(put_one(umem, addrs[1], AF_XDP_FRAME_RECEIVED));
+    g_assert_false(put_one(umem, addrs[0], AF_XDP_FRAME_FREE));
+    g_assert_false(put_one(umem, af_xdp_umem_size(umem),
                                    AF_XDP_FRAME_TX));
-    g_assert_false(af_xdp_umem_put(umem, UINT64_MAX, AF_XDP_FRAME_TX));
+    g_assert_false(put_one(umem, UINT64_MAX, AF_XDP_FRAME_TX));
     assert_counts(umem, N_RX + 1, 0, 0, N_TX - 1);
 
     /* The frame freed last is used next. */
-    g_assert_true(af_xdp_umem_put(umem, addrs[2], AF_XDP_FRAME_TX));
+    g_assert_true(put_one(umem, addrs[2], AF_XDP_FRAME_TX));
     g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_TX, addrs, 1), ==, 1);
     g_assert_cmpuint(addrs[0], ==, addrs[2]);
     af_xdp_umem_free(umem);
@@ -173,7 +178,7 @@ static void test_random(void)
             }
             break;
         default:
-            ok = af_xdp_umem_put(umem, addr, from);
+            ok = put_one(umem, addr, from);
             g_assert_cmpint(ok, ==, model[frame] == from);
             if (ok) {
                 model[frame] = AF_XDP_FRAME_FREE;

@@ -62,6 +62,7 @@
 
 #define QEMU_ALIGNED(n) __attribute__((aligned(n)))
 #define QEMU_PACKED __attribute__((packed))
+#define QEMU_ALWAYS_INLINE __attribute__((__always_inline__))
 
 #ifndef container_of
 #define container_of(ptr, type, member) \

@@ -8,7 +8,7 @@ BUILD ?= build
 # Every script below finds its directories and settings in the environment.
 export BUILD QEMU_SRC APT_MIRROR DEPS V
 
-.PHONY: help build check fuzz demo bench series clean distclean
+.PHONY: help build check fuzz demo bench bench-core series clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo '  make fuzz       look for inputs that break the core, 10 minutes a target;'
 	@echo '                  what it finds goes to $(BUILD)/fuzz/'
 	@echo '  make bench      measure packets against the bare socket, upstream and tap (root)'
+	@echo '  make bench-core measure what a packet costs in the core alone, without a kernel'
 	@echo '  make series     the whole work as a mailbox for git am: $(BUILD)/series/'
 	@echo '  make clean      remove what was built, keep the downloads'
 	@echo '  make distclean  remove $(BUILD)/ altogether'
@@ -37,6 +38,10 @@ help:
 	@echo 'Variables of make fuzz:'
 	@echo '  SECONDS=N       for each target (600)'
 	@echo '  TARGET=NAME     this one only: $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))'
+	@echo
+	@echo 'Variables of make bench-core:'
+	@echo '  MS=N            milliseconds for each figure (50)'
+	@echo '  CASE=PREFIX     these only, as in "tx/split" or "rx/packed/two/64"'
 	@echo
 	@echo 'Variables of make demo:'
 	@echo '  QUEUES=N        queue pairs of the netdev and of the veth pair, 1 to 16 (1)'
@@ -67,6 +72,9 @@ fuzz:
 bench:
 	@scripts/build
 	@scripts/bench
+
+bench-core:
+	@scripts/bench-core '$(or $(MS),50)' '$(CASE)'
 
 series:
 	@scripts/build series

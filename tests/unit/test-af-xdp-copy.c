@@ -151,6 +151,7 @@ static void assert_all_home(End *end)
     g_assert_cmpuint(af_xdp_umem_count(umem, AF_XDP_FRAME_FREE), ==, RING);
 }
 
+/* The class of CVE-2019-14818 and CVE-2020-10726: one leaks each time. */
 static int count_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");

@@ -255,7 +255,11 @@ static void test_too_many_pieces(gconstpointer opaque)
     expect_fault(&r, 1, AF_XDP_VRING_FAULT_CHAIN_LONG);
 }
 
-/* The class of CVE-2018-1059: a buffer that only begins in guest RAM. */
+/*
+ * The class of CVE-2018-1059: a buffer that only begins in guest RAM. And of
+ * CVE-2021-3416 and CVE-2024-3446: one in the registers of a device, which are
+ * never in the table of regions.
+ */
 static void test_unmapped(gconstpointer opaque)
 {
     static const struct {

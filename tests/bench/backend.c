@@ -19,10 +19,19 @@ static const AxbBackend table[] = {
         .max_len = AXB_FRAME_MAX,
     }, {
         .name = "copy",
-        .title = "af-xdp, copy path",
+        .title = "af-xdp, vhost=off",
         .binary = AXB_BINARY_OURS,
         .wire = AXB_WIRE_VETH,
-        .netdev = "af-xdp,id=net0,ifname=@IF@,queues=@QUEUES@,mode=native",
+        .netdev = "af-xdp,id=net0,ifname=@IF@,queues=@QUEUES@,mode=native,"
+                  "vhost=off",
+        .max_len = AXB_FRAME_MAX,
+    }, {
+        .name = "vhost",
+        .title = "af-xdp, vhost=on",
+        .binary = AXB_BINARY_OURS,
+        .wire = AXB_WIRE_VETH,
+        .netdev = "af-xdp,id=net0,ifname=@IF@,queues=@QUEUES@,mode=native,"
+                  "vhost=on",
         .max_len = AXB_FRAME_MAX,
     }, {
         .name = "upstream",
@@ -116,8 +125,8 @@ const char *axb_backend_missing(const AxbBackend *b, const AxbBinaries *bin)
     case AXB_BINARY_TESTPMD:
         return !bin->upstream ? "no QEMU of upstream's, give --upstream" :
                bin->testpmd ? NULL :
-               "dpdk-testpmd is not installed (Debian: apt install dpdk-dev, and the "
-               "librte-net-af-xdp package of that version)";
+               "dpdk-testpmd is not installed (Debian: apt install dpdk-dev, "
+               "and the librte-net-af-xdp package of that version)";
     default:
         return NULL;
     }

@@ -331,6 +331,10 @@ static bool enable_pairs(Guest *g, GError **errp)
  * Which eventfd wakes which queue? Send a frame that nobody counts and try
  * one after the other until it goes. The receive queue's was made right
  * before. A device that sends it unasked is polling, and needs none of them.
+ *
+ * The newest first: the receive queue's eventfd, too, wakes a thread that
+ * then polls all of its queues, and would pass for the other one, until
+ * the thread stops polling.
  */
 static void find_kick_fds(Guest *g)
 {
@@ -338,7 +342,7 @@ static void find_kick_fds(Guest *g)
     unsigned n = axb_qemu_new_eventfds(g->qemu, fds, numbers, MAX_EVENTFDS);
     bool taken[MAX_EVENTFDS] = { false };
 
-    for (unsigned pair = 0; pair < g->config.queues; pair++) {
+    for (unsigned pair = g->config.queues; pair-- > 0;) {
         GuestQueue *rx = &g->queues[2 * pair];
         GuestQueue *tx = rx + 1;
         uint16_t slot = tx->free[--tx->n_free];
@@ -353,10 +357,10 @@ static void find_kick_fds(Guest *g)
         axb_vq_add(&tx->vq, slot, &seg, 1);
         axb_vq_publish(&tx->vq);
         gone = wait_used(tx, &slot);
-        for (unsigned i = 0; i < n && !gone; i++) {
+        for (unsigned i = n; i-- > 0 && !gone;) {
             uint64_t one = 1;
 
-            if (write(fds[i], &one, sizeof(one)) != sizeof(one)) {
+            if (taken[i] || write(fds[i], &one, sizeof(one)) != sizeof(one)) {
                 continue;
             }
             gone = wait_used(tx, &slot);

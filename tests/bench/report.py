@@ -19,8 +19,8 @@ COLOURS = ['#888888', '#1b6ca8', '#d95f02', '#7570b3', '#e7298a', '#66a61e',
            '#a6761d', '#000000']
 
 # A share of time that threads of the benchmark waited for a processor, above
-# which somebody else must have been running. A guest driver that shares the
-# sender's processor takes some percent of it.
+# which somebody else must have been running. With few processors the senders
+# share theirs with guest drivers, which take some percent of it.
 WAIT_LIMIT = 0.05
 FAR_WAIT_LIMIT = 0.20
 STOLEN_LIMIT = 0.02

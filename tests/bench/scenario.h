@@ -51,7 +51,11 @@ typedef struct AxbResult {
     double user_ns;         /* of it; sampled */
     double system_ns;
     double cpu_share;       /* busy processors */
-    double wait_share;      /* processors waited for: others were there */
+    /*
+     * Processors waited for while others were there, of whom the benchmark's
+     * own guest driver does not count.
+     */
+    double wait_share;
     double far_wait_share;  /* likewise, of the senders */
     double stolen_share;
     double p50_us;          /* round trip */
@@ -75,9 +79,10 @@ const AxbScenario *axb_scenario_find(const char *name);
  *
  *  P >= 3Q     each on its own: Q for QEMU, Q senders, Q guest drivers
  *  P == 2, Q == 1
- *              QEMU alone on the first; sender and guest driver share the
- *              second. The driver wakes every 100 us for a few, so that it
- *              takes little from the sender; where nobody sends, it polls.
+ *              where the wire sends, the sender has the second to itself, and
+ *              the guest driver shares the first with QEMU: it wakes every
+ *              100 us for a few. Where it does not, QEMU has the first and
+ *              the driver, which polls, the second.
  *  otherwise   QEMU everywhere, senders and drivers spread; the kernel
  *              decides, and ratios mean more than figures.
  *

@@ -30,6 +30,7 @@
      (1ULL << VIRTIO_RING_F_INDIRECT_DESC) |                            \
      (1ULL << VIRTIO_RING_F_EVENT_IDX) |                                \
      (1ULL << VIRTIO_NET_F_MRG_RXBUF) |                                 \
+     (1ULL << VIRTIO_NET_F_GUEST_ANNOUNCE) |                            \
      (1ULL << VIRTIO_NET_F_MQ) |                                        \
      (1ULL << VIRTIO_NET_F_MTU))
 
@@ -40,7 +41,8 @@ struct AfXdpVhost {
     AfXdpWorkerRing ring[AF_XDP_RINGS];
     uint64_t features;          /* as acknowledged, with VHOST_F_LOG_ALL */
     AfXdpMemory *memory;
-    AfXdpLog log;
+    AfXdpLog logs[2];           /* the one in use, and room for the next */
+    uint32_t log;               /* which is in use */
     bool enabled;               /* the guest drives this queue pair */
 };
 
@@ -62,8 +64,10 @@ static AfXdpVhost *first(AfXdpVhost *v)
 
 static const AfXdpLog *current_log(AfXdpVhost *v)
 {
-    return (v->features & (1ULL << VHOST_F_LOG_ALL)) && v->log.words ?
-           &v->log : NULL;
+    const AfXdpLog *log = &v->logs[v->log];
+
+    return (v->features & (1ULL << VHOST_F_LOG_ALL)) && log->words ? log
+                                                                   : NULL;
 }
 
 /*
@@ -168,11 +172,13 @@ static int vhost_af_xdp_set_log_base(struct vhost_dev *dev, uint64_t base,
 {
     AfXdpVhost *v = dev_vhost(dev);
 
-    if (af_xdp_worker_running(v->worker)) {
-        af_xdp_worker_set_log(v->worker, NULL);
-    }
-    v->log.words = base ? (unsigned long *)log->log : NULL;
-    v->log.n_words = base ? log->size : 0;
+    /*
+     * The worker goes from one log to the other in one step: what it writes
+     * meanwhile must be in one of the two.
+     */
+    v->log = !v->log;
+    v->logs[v->log].words = base ? (unsigned long *)log->log : NULL;
+    v->logs[v->log].n_words = base ? log->size : 0;
     if (af_xdp_worker_running(v->worker)) {
         af_xdp_worker_set_log(v->worker, current_log(v));
     }

@@ -36,7 +36,12 @@ static void af_xdp_tx_flush(void *opaque);
 static void af_xdp_update_handlers(AfXdpState *s)
 {
     bool alive = s->enabled && !s->dev->gone && !s->lent;
-    bool read_poll = alive && !s->rx_wait;
+    /*
+     * While the VM is stopped the net layer would keep a frame, which is lost
+     * when vhost starts again. In the socket it is not.
+     */
+    bool paused = s->vhost && !runstate_is_running();
+    bool read_poll = alive && !paused && !s->rx_wait;
     bool write_poll = alive && s->tx_writable;
 
     if (read_poll != s->read_poll || write_poll != s->write_poll) {
@@ -45,6 +50,16 @@ static void af_xdp_update_handlers(AfXdpState *s)
         qemu_set_fd_handler(af_xdp_copy_socket(s->copy)->fd,
                             read_poll ? af_xdp_rx : NULL,
                             write_poll ? af_xdp_tx_flush : NULL, s);
+    }
+}
+
+static void af_xdp_vm_changed(void *opaque, bool running, RunState state)
+{
+    AfXdpState *s = opaque;
+
+    af_xdp_update_handlers(s);
+    if (running && s->nc.queue_index == 0) {
+        af_xdp_netdev_check_link(s->dev);
     }
 }
 
@@ -463,6 +478,7 @@ static void af_xdp_cleanup(NetClientState *nc)
     }
     trace_af_xdp_queue_stop(dev->name, dev->ifname, s->queue);
     af_xdp_threads_release(s);
+    qemu_del_vm_change_state_handler(s->vm_changed);
     /* Purging calls back, and queues before this one are freed already. */
     dev->queues[nc->queue_index] = NULL;
     qemu_purge_queued_packets(nc);
@@ -516,6 +532,7 @@ AfXdpState *af_xdp_queue_new(AfXdpNetdev *dev, uint32_t index,
     s->rx_timer = timer_new_ns(QEMU_CLOCK_REALTIME, af_xdp_rx_recheck, s);
     s->tx_timer = timer_new_ns(QEMU_CLOCK_REALTIME, af_xdp_tx_flush, s);
     s->tx_bh = qemu_bh_new(af_xdp_tx_flush, s);
+    s->vm_changed = qemu_add_vm_change_state_handler(af_xdp_vm_changed, s);
     dev->queues[index] = s;
     dev->n_live++;
     af_xdp_poll(nc, true);

@@ -12,11 +12,17 @@
 #include "qemu/error-report.h"
 #include "standard-headers/linux/virtio_config.h"
 
+/*
+ * By default poll about as long as going to sleep and waking up costs: then
+ * polling in vain never costs more than twice what sleeping would have.
+ */
+#define POLL_MAX_NS 2000
+
 struct AfXdpThreads {
     AfXdpVhostMode mode;
     IOThread **named;           /* the user's, referenced */
     uint32_t n_named;           /* 0: each queue has one of its own */
-    int64_t poll_max_ns;        /* for those; -1: the default */
+    int64_t poll_max_ns;        /* for those */
     int64_t poll_grow;
     int64_t poll_shrink;
     char *why_not;              /* the main loop moves packets, because */
@@ -43,11 +49,23 @@ static IOThread *find_named(const char *id, Error **errp)
     return iothread;
 }
 
-static bool set_poll(IOThread *iothread, const char *name, int64_t value,
-                     Error **errp)
+/*
+ * As iothread_create(), with properties: once the thread runs it reads them
+ * without a lock.
+ */
+static IOThread *make_thread(const AfXdpThreads *t, const char *id,
+                             Error **errp)
 {
-    return value < 0 ||
-           object_property_set_int(OBJECT(iothread), name, value, errp);
+    g_autofree char *max = g_strdup_printf("%" PRId64, t->poll_max_ns);
+    g_autofree char *grow = g_strdup_printf("%" PRId64, t->poll_grow);
+    g_autofree char *shrink = g_strdup_printf("%" PRId64, t->poll_shrink);
+    Object *obj = object_new_with_props(TYPE_IOTHREAD,
+                                        object_get_internal_root(), id, errp,
+                                        "poll-max-ns", max,
+                                        "poll-grow", grow,
+                                        "poll-shrink", shrink, NULL);
+
+    return obj ? IOTHREAD(obj) : NULL;
 }
 
 /* The thread for queue @s, with a reference to it. */
@@ -63,18 +81,9 @@ static IOThread *get_thread(AfXdpState *s, Error **errp)
         return iothread;
     }
     id = g_strdup_printf("%s-q%u", s->dev->name, s->nc.queue_index);
-    iothread = iothread_create(id, errp);
-    if (!iothread) {
-        return NULL;
-    }
-    /* Below, unparenting frees it. */
-    object_ref(OBJECT(iothread));
-    if (!set_poll(iothread, "poll-max-ns", t->poll_max_ns, errp) ||
-        !set_poll(iothread, "poll-grow", t->poll_grow, errp) ||
-        !set_poll(iothread, "poll-shrink", t->poll_shrink, errp)) {
-        iothread_destroy(iothread);
-        object_unref(OBJECT(iothread));
-        return NULL;
+    iothread = make_thread(t, id, errp);
+    if (iothread) {
+        object_ref(OBJECT(iothread));
     }
     return iothread;
 }
@@ -130,9 +139,9 @@ bool af_xdp_threads_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
 
     dev->threads = t;
     t->mode = opts->vhost;
-    t->poll_max_ns = opts->poll_max_ns;
-    t->poll_grow = opts->poll_grow;
-    t->poll_shrink = opts->poll_shrink;
+    t->poll_max_ns = opts->poll_max_ns < 0 ? POLL_MAX_NS : opts->poll_max_ns;
+    t->poll_grow = MAX(opts->poll_grow, 0);
+    t->poll_shrink = MAX(opts->poll_shrink, 0);
     if (opts->iothreads) {
         t->named = g_new0(IOThread *, g_strv_length(opts->iothreads));
         for (uint32_t i = 0; opts->iothreads[i]; i++) {
@@ -234,6 +243,12 @@ void af_xdp_threads_nic_changed(AfXdpNetdev *dev)
     NetClientState *peer = dev->queues[0]->nc.peer;
     Error *err = NULL;
 
+    if (t->mode == AF_XDP_VHOST_ON && peer &&
+        peer->info->type != NET_CLIENT_DRIVER_NIC) {
+        /* A NIC would have been refused. */
+        warn_report("af-xdp '%s': 'vhost=on' has no effect behind a hub",
+                    dev->name);
+    }
     if (!peer || t->mode != AF_XDP_VHOST_AUTO) {
         return;
     }

@@ -106,6 +106,15 @@ void af_xdp_netdev_link_set(AfXdpNetdev *dev)
     dev->link_lowered = false;
 }
 
+void af_xdp_netdev_check_link(AfXdpNetdev *dev)
+{
+    NetClientState *peer = dev->queues[0]->nc.peer;
+
+    if (dev->link_lowered && peer && !peer->link_down) {
+        af_xdp_set_link(dev, false);
+    }
+}
+
 static void af_xdp_device_gone(AfXdpNetdev *dev, bool moved)
 {
     dev->gone = true;

@@ -47,6 +47,7 @@ typedef struct AfXdpState {
     uint32_t queue;             /* of the interface */
 
     bool enabled;               /* the net layer wants packets */
+    VMChangeStateEntry *vm_changed;
     bool read_poll;             /* handlers that are registered */
     bool write_poll;
 
@@ -127,6 +128,12 @@ void af_xdp_netdev_learn_mac(AfXdpNetdev *dev);
 
 /* af_xdp_netdev_link_set: the user has set the netdev's link. */
 void af_xdp_netdev_link_set(AfXdpNetdev *dev);
+
+/*
+ * af_xdp_netdev_check_link: the VM runs again; a migration may have brought
+ * the link's state of another host, where the interface was up.
+ */
+void af_xdp_netdev_check_link(AfXdpNetdev *dev);
 
 /* af_xdp_netdev_free: the last queue is gone, take the rest down. */
 void af_xdp_netdev_free(AfXdpNetdev *dev);

@@ -24,7 +24,7 @@ import time
 from qemu.machine import QEMUMachine
 from qemu.qmp import QMPError
 
-from af_xdp_network import GUEST_IP, PREFIX_LENGTH, QEMU_IF
+from af_xdp_network import GUEST_IP, PREFIX_LENGTH, QEMU_IFS
 
 
 MAC = '52:54:00:12:34:56'
@@ -32,9 +32,14 @@ NETDEV = 'n0'
 # Network cards that the small kernel of cloud images has a driver for.
 CLOUD_NICS = ('virtio-net', 'vmxnet3')
 # An emulator that gets too little CPU time fails the kernel's timer check.
-KERNEL_ARGS = 'console=ttyS0 panic=-1 net.ifnames=0 no_timer_check'
-# Emulated on a busy machine, a guest takes several times its usual 4 s.
-BOOT_TIMEOUT = 60
+# Buffers that the guest fills with zeros first, it has written to itself: what
+# is wrong with a device's writes to them might not show.
+KERNEL_ARGS = ('console=ttyS0 panic=-1 net.ifnames=0 no_timer_check '
+               'init_on_alloc=0 init_on_free=0')
+# Emulated on a busy machine, a guest takes many times its usual 4 s.
+BOOT_TIMEOUT = 240
+# For whatever else it does: only what never comes takes as long.
+TIMEOUT = 120
 # Where /dev/kvm is present but useless the guest never says a word.
 KVM_TIMEOUT = 5
 
@@ -139,7 +144,8 @@ class Guest:
     """One guest, on the qemu end of a Network or without any network."""
 
     def __init__(self, binary, images, network, directory, *,
-                 nic='virtio-net-pci', netdev='', shell=False, files=None):
+                 nic='virtio-net-pci', netdev='', objects=(), pair=0,
+                 shell=False, files=None):
         """
         @binary: the QEMU to run
         @images: directory with scripts/guest-image's guests
@@ -148,6 +154,8 @@ class Guest:
         @directory: for the logs; must exist
         @nic: the network card, with options if any
         @netdev: more options for the netdev, starting with a comma
+        @objects: values of -object
+        @pair: the Network's veth pair to use
         @shell: console_socket is connected to a shell in the guest
         @files: a cpio archive, not compressed, with more files for the
                 guest's root directory; None for none
@@ -173,8 +181,11 @@ class Guest:
                 '-smp', str(max(2, network.queues if network else 0)),
                 '-nodefaults', '-no-reboot',
                 '-kernel', kernel, '-initrd', initrd, '-append', append]
+        for value in objects:
+            args += ['-object', value]
         if network:
-            args += self._network_args(network.queues, nic, netdev)
+            args += self._network_args(network.queues, nic, netdev,
+                                       QEMU_IFS[pair])
             wrapper = network.qemu_prefix()
         else:
             wrapper = ['setpriv', '--pdeathsig', 'KILL']
@@ -199,13 +210,13 @@ class Guest:
         return str(combined)
 
     @staticmethod
-    def _network_args(queues, nic, netdev):
+    def _network_args(queues, nic, netdev, interface):
         device = f'{nic},netdev={NETDEV},mac={MAC},id=nic0,romfile='
         if nic.startswith('virtio-net') and queues > 1:
             # One vector for each ring, the control queue and the
             # configuration.
             device += f',mq=on,vectors={2 * queues + 2}'
-        return ['-netdev', f'af-xdp,id={NETDEV},ifname={QEMU_IF},'
+        return ['-netdev', f'af-xdp,id={NETDEV},ifname={interface},'
                            f'queues={queues}{netdev}',
                 '-device', device]
 
@@ -219,15 +230,54 @@ class Guest:
                  '-serial', f'chardev:{name}']
         return ours
 
-    def boot(self):
-        """Start QEMU, wait for the guest, configure its network card."""
+    def launch(self):
+        """Start QEMU."""
         with deferred_signals():
             self.vm.launch()
         for theirs in self._inherited:
             theirs.close()
+
+    def boot(self):
+        """Start QEMU, wait for the guest, configure its network card."""
+        self.launch()
         self.wait_ready()
         if self.network:
             self.configure()
+
+    def listen(self, path):
+        """Start QEMU to receive a guest at the UNIX socket @path."""
+        self.vm.add_args('-incoming', f'unix:{path}')
+        self.launch()
+
+    def take_over(self, source, timeout=TIMEOUT):
+        """The guest has come from @source: wait for it to run here."""
+        # A command that it works on answers here.
+        self._id = source._id
+        self._buffer = source._buffer + self._rest(source.link)
+        self.wait_status('running', timeout)
+
+    @staticmethod
+    def _rest(link):
+        """What can be read from @link without waiting."""
+        rest = b''
+        while select.select([link], [], [], 0)[0]:
+            data = link.recv(65536)
+            if not data:
+                break
+            rest += data
+        return rest
+
+    def wait_status(self, wanted, timeout=TIMEOUT):
+        """Wait for "query-status" to say @wanted."""
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self.vm.cmd('query-status')['status']
+            if status == wanted:
+                return
+            if time.monotonic() > deadline:
+                raise GuestError(f'the status is "{status}", not "{wanted}", '
+                                 f'after {timeout} s')
+            time.sleep(0.05)
 
     def wait_ready(self):
         """Wait for the guest to say that it takes commands."""
@@ -258,7 +308,7 @@ class Guest:
         self.link.sendall(line[half:])
         return command
 
-    def finish(self, command, timeout=30, check=True):
+    def finish(self, command, timeout=TIMEOUT, check=True):
         """
         Wait for @command, returned by start(): a Result.
 
@@ -271,14 +321,14 @@ class Guest:
                              f'{result.status}: {result.output}')
         return result
 
-    def run(self, command, timeout=30, check=True):
+    def run(self, command, timeout=TIMEOUT, check=True):
         """start() and finish(); returns the output."""
         return self.finish(self.start(command), timeout, check).output
 
-    def wait_listening(self, port, timeout=10):
+    def wait_listening(self, port, timeout=TIMEOUT):
         """Wait until a program in the guest listens on the TCP @port."""
         self.run(f'timeout {timeout} sh -c "until netstat -ltn | '
-                 f'grep -q :{port}; do sleep 0.1; done"')
+                 f'grep -q :{port}; do sleep 0.1; done"', timeout + 30)
 
     def _wait(self, timeout, what):
         answer = re.compile(rb'^@%d (\d+)\r?\n' % self._id, re.MULTILINE)
@@ -342,7 +392,7 @@ class Guest:
         """Whether the guest's network card says it has a link."""
         return self.run('cat /sys/class/net/eth0/carrier').strip() == '1'
 
-    def wait_carrier(self, wanted, timeout=10):
+    def wait_carrier(self, wanted, timeout=60):
         """Wait for the link to be @wanted; return whether it came so."""
         deadline = time.monotonic() + timeout
         while self.carrier() != wanted:

@@ -9,6 +9,9 @@ Two network namespaces joined by a veth pair::
       QEMU, bound to vethq  <------->  vethp  192.0.2.1
        `- guest             192.0.2.2
 
+and, if asked for, a second pair, vethq2 and vethp2, for another QEMU that the
+guest migrates to.  The peer sends through one pair at a time.
+
 Nothing outside of the two namespaces is touched.  Their names hold the
 process that made them and its start time: what a killed process left is
 recognised and removed by the next one.
@@ -25,8 +28,11 @@ import time
 
 
 PREFIX = 'axf'
-QEMU_IF = 'vethq'
-PEER_IF = 'vethp'
+# By number of the pair
+QEMU_IFS = ('vethq', 'vethq2')
+PEER_IFS = ('vethp', 'vethp2')
+QEMU_IF = QEMU_IFS[0]
+PEER_IF = PEER_IFS[0]
 PEER_IP = '192.0.2.1'
 GUEST_IP = '192.0.2.2'
 PREFIX_LENGTH = 24
@@ -36,7 +42,7 @@ class NetworkError(Exception):
     """A command that builds or uses the network failed."""
 
 
-def run(*command, prefix=(), check=True, timeout=30):
+def run(*command, prefix=(), check=True, timeout=120):
     """
     Run @command and return what it printed.
 
@@ -101,15 +107,17 @@ def remove_abandoned():
 
 
 class Network:
-    """The two namespaces and the veth pair between them."""
+    """The two namespaces and the veth pair or pairs between them."""
 
-    def __init__(self, queues=1, mtu=1500):
+    def __init__(self, queues=1, mtu=1500, pairs=1):
         """
         @queues: receive and transmit queues of each end
         @mtu: in bytes, of each end
+        @pairs: 1 or 2
         """
         self.queues = queues
         self.mtu = mtu
+        self.pairs = pairs
         self.qemu_ns = f'{owner_name()}-qemu'
         self.peer_ns = f'{owner_name()}-peer'
         remove_abandoned()
@@ -123,26 +131,43 @@ class Network:
     def _create(self):
         for name in (self.qemu_ns, self.peer_ns):
             run('ip', 'netns', 'add', name)
+        # On QEMU's side the kernel's own network stack has no business.
+        self.qemu('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1')
+        self.peer('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1')
+        for pair in range(self.pairs):
+            self._create_pair(QEMU_IFS[pair], PEER_IFS[pair])
+        self.peer('ip', 'addr', 'add', f'{PEER_IP}/{PREFIX_LENGTH}',
+                  'dev', PEER_IF)
+        if self.pairs > 1:
+            # To the guest it is the same neighbour, wherever it runs.
+            for interface in PEER_IFS:
+                self.peer('sysctl', '-qw',
+                          f'net.ipv4.conf.{interface}.rp_filter=0')
+            self.peer('sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=0')
+            address = self._link(self.peer, PEER_IF)['address']
+            self.peer('ip', 'link', 'set', PEER_IFS[1], 'address', address)
+
+    def _create_pair(self, ours, theirs):
         # A veth has as many queues as there are CPUs unless told otherwise,
         # and flows that hash to a queue without a socket do not arrive.
         numbers = ('numrxqueues', str(self.queues),
                    'numtxqueues', str(self.queues), 'mtu', str(self.mtu))
-        run('ip', '-n', self.qemu_ns, 'link', 'add', QEMU_IF, *numbers,
-            'type', 'veth', 'peer', 'name', PEER_IF, *numbers,
+        run('ip', '-n', self.qemu_ns, 'link', 'add', ours, *numbers,
+            'type', 'veth', 'peer', 'name', theirs, *numbers,
             'netns', self.peer_ns)
-        # On QEMU's side the kernel's own network stack has no business.
-        self.qemu('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1')
-        self.peer('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1')
         # veth hands packets of the local stack over with a checksum that is
         # only begun (the pseudo header's sum) and a note that says so.  The
         # note does not fit through an XDP program: the guest would find each
         # checksum wrong and drop the packet.  ICMP is summed by the stack,
         # hence ping works without this and TCP does not.
-        self.peer('ethtool', '-K', PEER_IF, 'tx', 'off')
-        self.peer('ip', 'addr', 'add', f'{PEER_IP}/{PREFIX_LENGTH}',
-                  'dev', PEER_IF)
-        self.peer('ip', 'link', 'set', PEER_IF, 'up')
-        self.qemu('ip', 'link', 'set', QEMU_IF, 'up')
+        self.peer('ethtool', '-K', theirs, 'tx', 'off')
+        self.peer('ip', 'link', 'set', theirs, 'up')
+        self.qemu('ip', 'link', 'set', ours, 'up')
+
+    def use_pair(self, pair):
+        """From now on the peer sends to the guest through @pair, 0 or 1."""
+        self.peer('ip', 'route', 'replace', f'{GUEST_IP}/32',
+                  'dev', PEER_IFS[pair], 'src', PEER_IP)
 
     def qemu_prefix(self):
         """
@@ -167,7 +192,7 @@ class Network:
 
     def program_ids(self):
         """The ids of the XDP programs on QEMU's end of the pair."""
-        xdp = self._qemu_link().get('xdp', {})
+        xdp = self._link(self.qemu, QEMU_IF).get('xdp', {})
         # Attached in several modes: each is listed. In one: named twice.
         entries = [xdp, *xdp.get('attached', [])]
         return sorted({entry['prog']['id'] for entry in entries
@@ -175,13 +200,14 @@ class Network:
 
     def qemu_mac(self):
         """The address of QEMU's end of the pair."""
-        return self._qemu_link()['address']
+        return self._link(self.qemu, QEMU_IF)['address']
 
-    def _qemu_link(self):
-        text = self.qemu('ip', '-j', '-d', 'link', 'show', 'dev', QEMU_IF)
+    @staticmethod
+    def _link(side, interface):
+        text = side('ip', '-j', '-d', 'link', 'show', 'dev', interface)
         return json.loads(text)[0]
 
-    def wait_for_no_program(self, timeout=5):
+    def wait_for_no_program(self, timeout=30):
         """Wait up to @timeout seconds; return the programs still there."""
         deadline = time.monotonic() + timeout
         while self.program_ids() and time.monotonic() < deadline:
@@ -189,7 +215,7 @@ class Network:
         return self.program_ids()
 
     def close(self):
-        """Remove both namespaces, and with them the veth pair."""
+        """Remove both namespaces, and with them the veth pairs."""
         atexit.unregister(self.close)
         for name in (self.qemu_ns, self.peer_ns):
             remove_namespace(name)

@@ -33,6 +33,7 @@ struct AfXdpWorker {
     Source own;
     GPtrArray *lent;            /* Source * */
     bool starved;               /* the guest has no receive buffers */
+    guint rx_next;              /* whose turn it is when there are some */
     bool tx_polling;            /* the context polls: no kicks wanted */
     bool tx_waiting;            /* for the socket, not for the guest */
     bool tx_writable;
@@ -145,12 +146,28 @@ static void rx_readable(void *opaque)
     rx_turn(source->w, source->copy);
 }
 
-/* The guest has receive buffers again. */
+/*
+ * The guest has receive buffers again. They may be few: sources take them in
+ * turn, or the one that the context asks first would get them all.
+ */
 static void rx_kicked(AfXdpWorker *w)
 {
-    if (w->starved) {
-        w->starved = false;
-        af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
+    guint n = w->lent->len + 1;
+
+    if (!w->starved) {
+        return;
+    }
+    w->starved = false;
+    af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
+    for (guint i = 0; i < n && !w->starved; i++) {
+        guint k = w->rx_next++ % n;
+        Source *source = k ? g_ptr_array_index(w->lent, k - 1) : &w->own;
+
+        if (af_xdp_copy_rx_pending(source->copy)) {
+            rx_turn(w, source->copy);
+        }
+    }
+    if (!w->starved) {
         sources_update(w);
     }
 }
@@ -320,6 +337,10 @@ static void attach(AfXdpWorker *w)
         }
     }
     sources_update(w);
+    if (af_xdp_datapath_rx_fault(w->dp)) {
+        /* Found when the ring was taken over: there will be no turn. */
+        report_fault(w, AF_XDP_RX, af_xdp_datapath_rx_fault(w->dp));
+    }
     if (w->ring[AF_XDP_TX]) {
         qemu_bh_schedule(w->tx_bh);
     }
@@ -532,6 +553,17 @@ static void kick_bh(void *opaque)
     if (r->fd >= 0) {
         event_notifier_init_fd(&r->w->kick[r->i], r->fd);
         kick_attach(r->w, r->i);
+    }
+    /* A kick may have got lost in the old one. */
+    if (!r->w->ring[r->i] || !r->w->active) {
+        return;
+    }
+    if (r->i == AF_XDP_RX) {
+        rx_kicked(r->w);
+    } else {
+        /* The end of polling is not told to a handler that is new or gone. */
+        r->w->tx_polling = false;
+        qemu_bh_schedule(r->w->tx_bh);
     }
 }
 

@@ -21,6 +21,8 @@ static const struct {
     { 2 * DRIVER_REGION_SIZE, 3 },
     { DRIVER_HIGH, 1 },
 };
+QEMU_BUILD_BUG_ON(ARRAY_SIZE(region_map) * DRIVER_REGION_SIZE !=
+                  DRIVER_MEMORY_SIZE);
 
 void *driver_host(Driver *d, uint64_t gpa)
 {
@@ -37,36 +39,48 @@ void *driver_host(Driver *d, uint64_t gpa)
 
 struct vring_desc *driver_desc(Driver *d)
 {
-    return driver_host(d, DRIVER_DESC);
+    return driver_host(d, d->place + DRIVER_DESC);
 }
 
 struct vring_avail *driver_avail(Driver *d)
 {
-    return driver_host(d, DRIVER_AVAIL);
+    return driver_host(d, d->place + DRIVER_AVAIL);
 }
 
 struct vring_used *driver_used(Driver *d)
 {
-    return driver_host(d, DRIVER_USED);
+    return driver_host(d, d->place + DRIVER_USED);
 }
 
 struct vring_packed_desc *driver_packed(Driver *d)
 {
-    return driver_host(d, DRIVER_DESC);
+    return driver_host(d, d->place + DRIVER_DESC);
 }
 
 struct vring_packed_desc_event *driver_driver_event(Driver *d)
 {
-    return driver_host(d, DRIVER_AVAIL);
+    return driver_host(d, d->place + DRIVER_AVAIL);
 }
 
 struct vring_packed_desc_event *driver_device_event(Driver *d)
 {
-    return driver_host(d, DRIVER_USED);
+    return driver_host(d, d->place + DRIVER_USED);
 }
 
 Driver *driver_new(uint64_t features, uint32_t num, bool writable,
                    uint32_t seed)
+{
+    uint8_t *host = aligned_alloc(4096, DRIVER_MEMORY_SIZE);
+    Driver *d;
+
+    memset(host, 0, DRIVER_MEMORY_SIZE);
+    d = driver_new_at(features, num, writable, seed, host, 0);
+    d->own_host = true;
+    return d;
+}
+
+Driver *driver_new_at(uint64_t features, uint32_t num, bool writable,
+                      uint32_t seed, uint8_t *host, uint64_t place)
 {
     Driver *d = g_new0(Driver, 1);
     AfXdpRegion regions[ARRAY_SIZE(region_map)];
@@ -78,8 +92,8 @@ Driver *driver_new(uint64_t features, uint32_t num, bool writable,
     d->num = num;
     d->writable = writable;
     d->rand = g_rand_new_with_seed(seed);
-    d->host = aligned_alloc(4096, ARRAY_SIZE(region_map) * DRIVER_REGION_SIZE);
-    memset(d->host, 0, ARRAY_SIZE(region_map) * DRIVER_REGION_SIZE);
+    d->host = host;
+    d->place = place;
     for (int i = 0; i < ARRAY_SIZE(region_map); i++) {
         regions[i].gpa = region_map[i].gpa;
         regions[i].size = DRIVER_REGION_SIZE;
@@ -111,7 +125,9 @@ void driver_free(Driver *d)
     g_free(d->by_id);
     g_free(d->free);
     g_free(d->tables);
-    free(d->host);
+    if (d->own_host) {
+        free(d->host);
+    }
     g_free(d);
 }
 
@@ -125,11 +141,11 @@ AfXdpVringConfig driver_config(Driver *d, uint32_t base)
             UINT64_C(1) << VIRTIO_F_VERSION_1,
         .num = d->num,
         .base = base,
-        .desc = driver_host(d, DRIVER_DESC),
-        .driver = driver_host(d, DRIVER_AVAIL),
-        .device = driver_host(d, DRIVER_USED),
-        .desc_gpa = DRIVER_DESC,
-        .device_gpa = DRIVER_USED,
+        .desc = driver_desc(d),
+        .driver = driver_avail(d),
+        .device = driver_used(d),
+        .desc_gpa = d->place + DRIVER_DESC,
+        .device_gpa = d->place + DRIVER_USED,
         .writable = d->writable,
         .memory = d->memory,
     };
@@ -176,7 +192,7 @@ static uint64_t make_table(Driver *d, DriverChain *chain,
     uint64_t gpa;
 
     chain->table = take_random(d, d->tables, &d->n_tables);
-    gpa = DRIVER_TABLES + chain->table * DRIVER_TABLE_STRIDE;
+    gpa = d->place + DRIVER_TABLES + chain->table * DRIVER_TABLE_STRIDE;
     for (uint32_t i = 0; i < n; i++) {
         struct vring_desc desc = {
             .addr = htole64(seg[i].gpa),

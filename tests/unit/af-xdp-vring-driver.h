@@ -22,7 +22,10 @@
 #define DRIVER_HIGH UINT64_C(0x100000000)
 #define DRIVER_HOLE (3 * DRIVER_REGION_SIZE)
 
-/* Where the parts of the ring are, all in the first region. */
+/*
+ * Where the parts of the ring are, all in the first region. Those of a second
+ * ring, see driver_new_at(), are DRIVER_SECOND further.
+ */
 #define DRIVER_DESC 0x0u
 #define DRIVER_AVAIL 0x80000u
 /* The used ring's entries begin a page of their own, for the log. */
@@ -33,6 +36,9 @@
 #define DRIVER_TABLE_STRIDE 516u
 /* Buffers: here to the hole, and all of the high region. */
 #define DRIVER_BUFFERS 0x130000u
+/* A second ring, and buffers behind its tables, which cross a boundary too. */
+#define DRIVER_SECOND 0x140000u
+#define DRIVER_BUFFERS_OF_TWO 0x270000u
 
 #define DRIVER_SEGS_MAX 32
 
@@ -58,7 +64,9 @@ typedef struct Driver {
     bool indirect;
     bool writable;
     uint32_t num;
+    uint64_t place;             /* of the ring: 0, or see driver_new_at() */
     uint8_t *host;              /* all memory, in another order */
+    bool own_host;
     AfXdpMemory *memory;
     GRand *rand;
 
@@ -79,6 +87,18 @@ typedef struct Driver {
  */
 Driver *driver_new(uint64_t features, uint32_t num, bool writable,
                    uint32_t seed);
+
+/* All of guest memory, in bytes. */
+#define DRIVER_MEMORY_SIZE (4 * DRIVER_REGION_SIZE)
+
+/*
+ * driver_new_at: an empty ring in the caller's memory, beside others.
+ * @host: DRIVER_MEMORY_SIZE bytes of zeroes, aligned to a page; stays the
+ *        caller's.
+ * @place: 0 or DRIVER_SECOND.
+ */
+Driver *driver_new_at(uint64_t features, uint32_t num, bool writable,
+                      uint32_t seed, uint8_t *host, uint64_t place);
 void driver_free(Driver *d);
 
 /* The configuration of a device for this ring, at @base. */

@@ -143,9 +143,10 @@ static void test_grow(void)
     AxtNet net;
 
     net.wire = axt_wire_new(QUEUES, 1500);
-    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",queues=%u "
+    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",queues=%u%s "
                         "-device virtio-net-pci," AXT_NIC_ARGS
-                        ",id=nic,mq=on,vectors=%u", QUEUES, 2 * QUEUES + 2);
+                        ",id=nic,mq=on,vectors=%u", QUEUES, axt_path(),
+                        2 * QUEUES + 2);
     net.nic = axt_virtio_new(net.vm, 1);
     for (i = 0; i < 8; i++) {
         flood(&net, FLOWS, AXT_LEN_MAX);
@@ -500,13 +501,12 @@ static void test_sock_fds(void)
 
 void axt_add_hostile_tests(void)
 {
-    qtest_add_func("af-xdp/hostile/grow", test_grow);
-    qtest_add_func("af-xdp/hostile/toggle-mq", test_toggle);
-    qtest_add_data_func("af-xdp/hostile/eject-tx",
-                        GINT_TO_POINTER(AXT_VIRTIO), test_eject);
+    axt_add("hostile/grow", test_grow);
+    axt_add("hostile/toggle-mq", test_toggle);
+    axt_add_data("hostile/eject-tx", GINT_TO_POINTER(AXT_VIRTIO), test_eject);
     qtest_add_data_func("af-xdp/hostile/e1000e-eject",
                         GINT_TO_POINTER(AXT_E1000E), test_eject);
-    qtest_add_func("af-xdp/hostile/stopped-write", test_stopped);
-    qtest_add_func("af-xdp/hostile/wrong-link", test_wrong_link);
-    qtest_add_func("af-xdp/hostile/sock-fds", test_sock_fds);
+    axt_add("hostile/stopped-write", test_stopped);
+    axt_add("hostile/wrong-link", test_wrong_link);
+    axt_add("hostile/sock-fds", test_sock_fds);
 }

@@ -249,8 +249,9 @@ static void test_readd(void)
     net.wire = axt_wire_new(4, 1500);
     net.vm = axt_vm_new("%s", "");
     for (i = 0; i < ROUNDS; i++) {
-        g_autofree char *error = axt_netdev_add(net.vm, "n0",
-                                                "ifname=" AXT_DEV ",queues=4");
+        g_autofree char *options = g_strconcat("ifname=" AXT_DEV ",queues=4",
+                                               axt_path(), NULL);
+        g_autofree char *error = axt_netdev_add(net.vm, "n0", options);
 
         g_assert_cmpstr(error, ==, NULL);
         g_assert_cmpuint(axt_prog_id(net.wire->ifindex), !=, 0);
@@ -295,10 +296,13 @@ static void test_netdev_del_first(void)
     axt_net_stop(&net);
 }
 
-/* Each queue has a packet that waits in the net layer for the guest. */
+/*
+ * Each queue has packets that wait for the guest: one in the net layer, unless
+ * there is none on the way, and others in the socket.
+ */
 static void fill_queues(AxtNet *net)
 {
-    const unsigned full = QUEUES * (net->nic->rx_bufs + 1);
+    const unsigned full = QUEUES * (net->nic->rx_bufs + !axt_vhost());
     gint64 end = g_get_monotonic_time() + 4 * AXT_TIMEOUT_US;
     uint8_t buf[AXT_LEN_MIN];
     unsigned i;
@@ -702,11 +706,12 @@ static void test_idle(void)
 /* QEMU is killed: the kernel detaches the program. */
 static void test_sigkill(void)
 {
+    g_autofree char *netdev = g_strconcat("af-xdp,id=n0,queues=2,ifname="
+                                          AXT_DEV, axt_path(), NULL);
     char *argv[] = {
         (char *)getenv("QTEST_QEMU_BINARY"), (char *)"-machine",
         (char *)"none,accel=qtest", (char *)"-nodefaults",
-        (char *)"-display", (char *)"none", (char *)"-netdev",
-        (char *)"af-xdp,id=n0,queues=2,ifname=" AXT_DEV, NULL,
+        (char *)"-display", (char *)"none", (char *)"-netdev", netdev, NULL,
     };
     AxtWire *wire = axt_wire_new(2, 1500);
     gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
@@ -728,48 +733,47 @@ static void test_sigkill(void)
     axt_wire_free(wire);
 }
 
-static void add_with_valgrind(const char *name, void (*func)(void))
+/* @vhost: under valgrind on both ways; that takes a while. */
+static void add_with_valgrind(const char *name, void (*func)(void), bool vhost)
 {
-    g_autofree char *plain = g_strdup_printf("af-xdp/life/%s", name);
-    g_autofree char *valgrind = g_strdup_printf("af-xdp/life/%s/valgrind",
-                                                name);
+    g_autofree char *plain = g_strdup_printf("life/%s", name);
+    g_autofree char *valgrind = g_strdup_printf("life/%s/valgrind", name);
 
-    qtest_add_func(plain, func);
-    qtest_add_data_func(valgrind, (const void *)func, test_valgrind);
+    axt_add(plain, func);
+    axt_add_copy_data(valgrind, (const void *)func, test_valgrind);
+    if (vhost) {
+        axt_add_vhost_data(valgrind, (const void *)func, test_valgrind);
+    }
 }
 
 void axt_add_lifecycle_tests(void)
 {
-    qtest_add_func("af-xdp/life/reset", test_reset);
-    qtest_add_func("af-xdp/life/stop-cont", test_stop_cont);
-    qtest_add_data_func("af-xdp/life/set-link-netdev", "n0", test_set_link);
-    qtest_add_data_func("af-xdp/life/set-link-nic", "nic", test_set_link);
-    qtest_add_func("af-xdp/life/hotplug", test_hotplug);
-    qtest_add_func("af-xdp/life/re-add", test_readd);
-    qtest_add_func("af-xdp/life/netdev-del-first", test_netdev_del_first);
-    add_with_valgrind("unplug-netdev-first", test_unplug_netdev_first);
-    add_with_valgrind("unplug-nic-first", test_unplug_nic_first);
-    add_with_valgrind("unplug-full", test_unplug_full);
-    qtest_add_func("af-xdp/life/netdev-del-then-deleted",
-                   test_netdev_del_then_deleted);
-    qtest_add_data_func("af-xdp/life/deleted/virtio",
-                        GINT_TO_POINTER(AXT_VIRTIO), test_deleted);
+    axt_add("life/reset", test_reset);
+    axt_add("life/stop-cont", test_stop_cont);
+    axt_add_data("life/set-link-netdev", "n0", test_set_link);
+    axt_add_data("life/set-link-nic", "nic", test_set_link);
+    axt_add("life/hotplug", test_hotplug);
+    axt_add("life/re-add", test_readd);
+    axt_add("life/netdev-del-first", test_netdev_del_first);
+    add_with_valgrind("unplug-netdev-first", test_unplug_netdev_first,
+                      false);
+    add_with_valgrind("unplug-nic-first", test_unplug_nic_first, true);
+    add_with_valgrind("unplug-full", test_unplug_full, false);
+    axt_add("life/netdev-del-then-deleted", test_netdev_del_then_deleted);
+    axt_add_data("life/deleted/virtio", GINT_TO_POINTER(AXT_VIRTIO),
+                 test_deleted);
     qtest_add_data_func("af-xdp/life/deleted/e1000e",
                         GINT_TO_POINTER(AXT_E1000E), test_deleted);
-    qtest_add_func("af-xdp/life/moved", test_moved);
-    qtest_add_func("af-xdp/life/down-up", test_down_up);
-    qtest_add_data_func("af-xdp/life/down-link-off/netdev", "n0",
-                        test_down_link_off);
-    qtest_add_data_func("af-xdp/life/down-link-off/nic", "nic",
-                        test_down_link_off);
-    qtest_add_data_func("af-xdp/life/link-off-down/netdev", "n0",
-                        test_link_off_down);
-    qtest_add_data_func("af-xdp/life/link-off-down/nic", "nic",
-                        test_link_off_down);
-    qtest_add_func("af-xdp/life/full-up", test_full_up);
-    qtest_add_func("af-xdp/life/full-up-unnoticed", test_full_up_unnoticed);
-    qtest_add_func("af-xdp/life/flapping", test_flapping);
-    qtest_add_func("af-xdp/life/peer-down", test_peer_down);
-    qtest_add_func("af-xdp/life/idle", test_idle);
-    qtest_add_func("af-xdp/life/sigkill", test_sigkill);
+    axt_add("life/moved", test_moved);
+    axt_add("life/down-up", test_down_up);
+    axt_add_data("life/down-link-off/netdev", "n0", test_down_link_off);
+    axt_add_data("life/down-link-off/nic", "nic", test_down_link_off);
+    axt_add_data("life/link-off-down/netdev", "n0", test_link_off_down);
+    axt_add_data("life/link-off-down/nic", "nic", test_link_off_down);
+    axt_add("life/full-up", test_full_up);
+    axt_add("life/full-up-unnoticed", test_full_up_unnoticed);
+    axt_add("life/flapping", test_flapping);
+    axt_add("life/peer-down", test_peer_down);
+    axt_add("life/idle", test_idle);
+    axt_add("life/sigkill", test_sigkill);
 }

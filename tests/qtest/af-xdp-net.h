@@ -28,6 +28,34 @@ typedef struct AxtNet {
 } AxtNet;
 
 /*
+ * axt_add: add a test of virtio-net twice: as "af-xdp/NAME", where QEMU's main
+ * loop copies packets, and as "af-xdp/vhost/NAME", where they go past it. What
+ * concerns one of them only, or another NIC, is added as any qtest; it gets
+ * the netdev's default unless it says more.
+ */
+void axt_add(const char *name, void (*func)(void));
+
+/* axt_add_data: the same for a test with an argument. */
+void axt_add_data(const char *name, const void *data, GTestDataFunc func);
+
+/* axt_add_copy_data: a test of the first kind only. */
+void axt_add_copy_data(const char *name, const void *data, GTestDataFunc func);
+
+/* axt_add_vhost, axt_add_vhost_data: a test of the second kind only. */
+void axt_add_vhost(const char *name, void (*func)(void));
+void axt_add_vhost_data(const char *name, const void *data,
+                        GTestDataFunc func);
+
+/* axt_vhost: is the running test of the second kind? */
+bool axt_vhost(void);
+
+/*
+ * axt_path: the netdev option, from the comma on, that makes the running test
+ * what it is; axt_net_start() and axt_net_plug() add it.
+ */
+const char *axt_path(void);
+
+/*
  * axt_net_start: make a wire, start QEMU on it and the driver in it.
  * @queues: of the wire, of the netdev, and driven by the guest.
  * @mtu: of the wire, in bytes.
@@ -76,5 +104,8 @@ void axt_add_queue_tests(void);
 void axt_add_lifecycle_tests(void);
 void axt_add_refusal_tests(void);
 void axt_add_hostile_tests(void);
+void axt_add_vhost_tests(void);
+void axt_add_vhost_control_tests(void);
+void axt_add_vhost_hostile_tests(void);
 
 #endif /* TESTS_QTEST_AF_XDP_NET_H */

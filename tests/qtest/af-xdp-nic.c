@@ -45,6 +45,89 @@ void axt_nic_tx_wait(AxtNic *nic, unsigned queue)
     }
 }
 
+/* What a test runs over; which, is known while it runs. */
+typedef struct PathTest {
+    const char *path;
+    GTestDataFunc func;
+    const void *data;
+} PathTest;
+
+static const char copy_path[] = ",vhost=off";
+static const char vhost_path[] = ",vhost=on";
+static const char *path = "";
+
+const char *axt_path(void)
+{
+    return path;
+}
+
+bool axt_vhost(void)
+{
+    return path == vhost_path;
+}
+
+static void path_test(const void *opaque)
+{
+    const PathTest *t = opaque;
+
+    path = t->path;
+    t->func(t->data);
+    path = "";
+}
+
+static void plain_test(const void *func)
+{
+    ((void (*)(void))func)();
+}
+
+static void add_path_test(const char *prefix, const char *name,
+                          const char *option, const void *data,
+                          GTestDataFunc func)
+{
+    g_autofree char *full = g_strdup_printf("%s/%s", prefix, name);
+    PathTest *t = g_new(PathTest, 1);
+
+    *t = (PathTest) { option, func, data };
+    qtest_add_data_func_full(full, t, path_test, g_free);
+}
+
+void axt_add_vhost_data(const char *name, const void *data, GTestDataFunc func)
+{
+    add_path_test("af-xdp/vhost", name, vhost_path, data, func);
+}
+
+void axt_add_vhost(const char *name, void (*func)(void))
+{
+    axt_add_vhost_data(name, (const void *)func, plain_test);
+}
+
+void axt_add_copy_data(const char *name, const void *data, GTestDataFunc func)
+{
+    add_path_test("af-xdp", name, copy_path, data, func);
+}
+
+void axt_add_data(const char *name, const void *data, GTestDataFunc func)
+{
+    axt_add_copy_data(name, data, func);
+    axt_add_vhost_data(name, data, func);
+}
+
+void axt_add(const char *name, void (*func)(void))
+{
+    axt_add_data(name, (const void *)func, plain_test);
+}
+
+/* The packets must go where the test wants them. */
+static void check_path(AxtNet *net)
+{
+    g_autofree char *info = NULL;
+
+    if (*path) {
+        info = qtest_hmp(net->vm->qts, "info network");
+        g_assert_nonnull(strstr(info, path));
+    }
+}
+
 void axt_net_start(AxtNet *net, AxtModel model, unsigned queues,
                    unsigned mtu, const char *fmt, ...)
 {
@@ -64,11 +147,13 @@ void axt_net_start(AxtNet *net, AxtModel model, unsigned queues,
         mq = g_strdup_printf(",mq=on,vectors=%u", 2 * queues + 2);
     }
     net->wire = axt_wire_new(queues, mtu);
-    net->vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",queues=%u%s "
-                         "-device %s," AXT_NIC_ARGS ",id=nic%s",
-                         queues, options, devices[model], mq ?: "");
+    net->vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV
+                         ",queues=%u%s%s -device %s," AXT_NIC_ARGS ",id=nic%s",
+                         queues, options, axt_path(), devices[model],
+                         mq ?: "");
     net->nic = model == AXT_VIRTIO ? axt_virtio_new(net->vm, queues)
                                    : axt_e1000e_new(net->vm);
+    check_path(net);
 }
 
 void axt_net_stop(AxtNet *net)
@@ -80,12 +165,14 @@ void axt_net_stop(AxtNet *net)
 
 void axt_net_plug(AxtNet *net, const char *options)
 {
-    g_autofree char *error = axt_netdev_add(net->vm, "n0", options);
+    g_autofree char *all = g_strconcat(options, axt_path(), NULL);
+    g_autofree char *error = axt_netdev_add(net->vm, "n0", all);
 
     g_assert_cmpstr(error, ==, NULL);
     qtest_qmp_device_add(net->vm->qts, "virtio-net-pci", "nic",
                          "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
     net->nic = axt_virtio_new(net->vm, 1);
+    check_path(net);
 }
 
 size_t axt_len_sweep(uint32_t seq)

@@ -156,9 +156,9 @@ static void mq_single(const char *nic_options)
     AxtNet net;
 
     net.wire = axt_wire_new(QUEUES, 1500);
-    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",queues=4 "
+    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",queues=4%s "
                         "-device virtio-net-pci," AXT_NIC_ARGS ",id=nic%s",
-                        nic_options);
+                        axt_path(), nic_options);
     net.nic = axt_virtio_new(net.vm, 1);
     flows_to_guest(&net, per_queue);
     g_assert_cmpuint(per_queue[0], ==, FLOWS * ROUNDS);
@@ -188,9 +188,10 @@ static void test_queue_start(const void *option)
 
     net.wire = axt_wire_new(QUEUES, 1500);
     net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV
-                        ",queues=2,%s=1 "
+                        ",queues=2,%s=1%s "
                         "-device virtio-net-pci," AXT_NIC_ARGS
-                        ",id=nic,mq=on,vectors=6", (const char *)option);
+                        ",id=nic,mq=on,vectors=6", (const char *)option,
+                        axt_path());
     net.nic = axt_virtio_new(net.vm, 2);
     host = axt_wire_sniff(AXT_DEV);
 
@@ -337,8 +338,9 @@ static void test_sock_fds(void)
     axt_foreign_attach(net.wire->ifindex, prog);
     id = axt_prog_id(net.wire->ifindex);
     net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV
-                        ",inhibit=on,sock-fds=%d "
-                        "-device virtio-net-pci," AXT_NIC_ARGS ",id=nic", xsk);
+                        ",inhibit=on,sock-fds=%d%s "
+                        "-device virtio-net-pci," AXT_NIC_ARGS ",id=nic", xsk,
+                        axt_path());
     close(xsk);
     net.nic = axt_virtio_new(net.vm, 1);
     axt_some_traffic(&net);
@@ -390,20 +392,19 @@ static void test_map_path(void)
 
 void axt_add_queue_tests(void)
 {
-    qtest_add_func("af-xdp/queues/four", test_mq);
-    qtest_add_func("af-xdp/queues/four-together", test_mq_together);
-    qtest_add_func("af-xdp/queues/guest-refuses-mq", test_mq_refused);
-    qtest_add_func("af-xdp/queues/device-without-mq", test_mq_off);
-    qtest_add_data_func("af-xdp/queues/queue-start", "queue-start",
-                        test_queue_start);
+    axt_add("queues/four", test_mq);
+    axt_add("queues/four-together", test_mq_together);
+    axt_add("queues/guest-refuses-mq", test_mq_refused);
+    axt_add("queues/device-without-mq", test_mq_off);
+    axt_add_data("queues/queue-start", "queue-start", test_queue_start);
     qtest_add_data_func("af-xdp/queues/start-queue", "start-queue",
                         test_queue_start);
     qtest_add_data_func("af-xdp/mac-filter/virtio",
                         GINT_TO_POINTER(AXT_VIRTIO), test_mac_filter);
     qtest_add_data_func("af-xdp/mac-filter/e1000e",
                         GINT_TO_POINTER(AXT_E1000E), test_mac_filter);
-    qtest_add_func("af-xdp/mac-filter/replug", test_mac_filter_replug);
+    axt_add("mac-filter/replug", test_mac_filter_replug);
     qtest_add_func("af-xdp/mac-filter/off", test_no_mac_filter);
-    qtest_add_func("af-xdp/program/sock-fds", test_sock_fds);
-    qtest_add_func("af-xdp/program/map-path", test_map_path);
+    axt_add("program/sock-fds", test_sock_fds);
+    axt_add("program/map-path", test_map_path);
 }

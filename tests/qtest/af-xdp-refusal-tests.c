@@ -15,6 +15,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include "qobject/qdict.h"
+#include "qobject/qjson.h"
 #include "af-xdp-foreign.h"
 #include "af-xdp-net.h"
 
@@ -23,6 +24,7 @@
 #define MAP_PATH AXT_BPFFS "/axt-map"
 #define ARRAY_PATH AXT_BPFFS "/axt-array"
 #define PROG_PATH AXT_BPFFS "/axt-prog"
+#define RAM_ID "ram"
 #define MAX_WORDS 4
 
 typedef struct Refusal {
@@ -134,6 +136,24 @@ static void test_options(void)
           { "map-start-index", "map-path" } },
         { "ifname=" AXT_DEV ",inhibit=on,mac-filter=on,map-path=" MAP_PATH,
           { "mac-filter", "inhibit" } },
+        { GOOD ",vhost=maybe", { "maybe" } },
+        { GOOD ",iothread=nobody", { "iothread=nobody", "no object" } },
+        /* RAM_ID is the memory of the machine. */
+        { GOOD ",iothread=" RAM_ID,
+          { "iothread=" RAM_ID, "memory-backend-file", "not an iothread" } },
+        { GOOD ",iothread=", { "iothread=", "entry 1", "empty" } },
+        { GOOD ",iothread=a:", { "iothread=a:", "entry 2", "empty" } },
+        { GOOD ",iothread=a:b:c",
+          { "iothread=a:b:c", "3 threads", "2 queues" } },
+        { GOOD ",iothread=a,vhost=off", { "iothread", "vhost=off" } },
+        { GOOD ",iothread=a,poll-max-ns=5",
+          { "poll-max-ns", "iothread", "-object iothread" } },
+        { GOOD ",iothread=a,poll-grow=5", { "poll-grow", "iothread" } },
+        { GOOD ",iothread=a,poll-shrink=5", { "poll-shrink", "iothread" } },
+        { GOOD ",vhost=off,poll-max-ns=5", { "poll-max-ns", "vhost=off" } },
+        { GOOD ",poll-max-ns=-1", { "poll-max-ns=-1", "range" } },
+        { GOOD ",poll-grow=-7", { "poll-grow=-7", "range" } },
+        { GOOD ",poll-shrink=-1", { "poll-shrink=-1", "range" } },
     };
     Setup s;
 
@@ -432,6 +452,10 @@ static void test_command_line(void)
     refuse_start(&s, GOOD ",inhibit=on,map-path=" AXT_BPFFS "/none", NULL,
                  WORDS(AXT_BPFFS "/none", "No such file", "bpftool"));
     refuse_start(&s, GOOD ",mode=fast", NULL, WORDS("mode", "fast"));
+    refuse_start(&s, GOOD ",iothread=nobody", NULL,
+                 WORDS("iothread=nobody", "-object iothread,id=nobody"));
+    refuse_start(&s, GOOD ",iothread=a:b:c", NULL,
+                 WORDS("3 threads", "2 queues", "Fewer are allowed"));
     refuse_start(&s, "queues=1", NULL, WORDS("ifname"));
 
     axt_ip("link set dev " AXT_DEV " down");
@@ -457,6 +481,8 @@ static void test_hub(void)
         { GOOD, { "queues=2", "-netdev", "hub" } },
         { "ifname=" AXT_DEV ",mac-filter=on",
           { "mac-filter", "-netdev", "hub" } },
+        { "ifname=" AXT_DEV ",vhost=on",
+          { "vhost=on", "-netdev", "virtio-net" } },
     };
     Setup s;
     unsigned i;
@@ -476,6 +502,109 @@ static void test_hub(void)
         assert_good(&s, last);
     }
     teardown(&s);
+}
+
+/* device_add with an error. Returns its description. */
+static char *refuse_nic(Setup *s, const char *driver, const char *more)
+{
+    g_autofree char *command =
+        g_strdup_printf("{'execute': 'device_add', 'arguments': {'driver': "
+                        "'%s', 'id': 'nic', 'netdev': 'n0', 'addr': '4', "
+                        "'romfile': ''%s}}", driver, more);
+    QDict *response = qtest_qmp(s->vm->qts, "%p", qobject_from_json(command,
+                                                                    NULL));
+    QDict *error = qdict_get_qdict(response, "error");
+    char *desc;
+
+    g_assert_nonnull(error);
+    desc = g_strdup(qdict_get_str(error, "desc"));
+    g_test_message("%s: %s", driver, desc);
+    qobject_unref(response);
+    return desc;
+}
+
+/* With vhost=on a NIC that cannot is refused, and the next one is not. */
+static void test_vhost_nic(void)
+{
+    g_autofree char *other = NULL;
+    g_autofree char *iommu = NULL;
+    g_autofree char *error = NULL;
+    AxtNet net;
+    Setup s;
+
+    setup(&s);
+    error = axt_netdev_add(s.vm, "n0", GOOD ",vhost=on");
+    g_assert_cmpstr(error, ==, NULL);
+    other = refuse_nic(&s, "e1000e", "");
+    assert_words("e1000e", other, WORDS("n0", "vhost=on", "virtio-net"));
+    iommu = refuse_nic(&s, "virtio-net-pci", ", 'iommu_platform': true, "
+                       "'disable-legacy': 'on'");
+    assert_words("iommu_platform", iommu, WORDS("iommu_platform"));
+
+    qtest_qmp_device_add(s.vm->qts, "virtio-net-pci", "nic",
+                         "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
+    net = (AxtNet) { s.wire, s.vm, axt_virtio_new(s.vm, 1) };
+    axt_to_wire(&net, 0, 100, axt_len_sweep);
+    axt_net_stop(&net);
+}
+
+/*
+ * With the default they are taken: "info network" says why there is no vhost,
+ * and a NIC that can have it after one that cannot has it.
+ */
+static void test_vhost_auto(void)
+{
+    g_autofree char *error = NULL;
+    g_autofree char *before = NULL;
+    g_autofree char *ready = NULL;
+    g_autofree char *on = NULL;
+    AxtNet net;
+    Setup s;
+
+    setup(&s);
+    error = axt_netdev_add(s.vm, "n0", GOOD);
+    g_assert_cmpstr(error, ==, NULL);
+    qtest_qmp_device_add(s.vm->qts, "e1000e", "nic",
+                         "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
+    before = qtest_hmp(s.vm->qts, "info network");
+    g_assert_nonnull(strstr(before,
+                            "vhost=off (the NIC is e1000e, not virtio-net)"));
+    axt_unplug(s.vm, "nic");
+
+    qtest_qmp_device_add(s.vm->qts, "virtio-net-pci", "nic",
+                         "{'netdev': 'n0', 'addr': '4', 'romfile': '',"
+                         " 'iommu_platform': true, 'disable-legacy': 'on'}");
+    ready = qtest_hmp(s.vm->qts, "info network");
+    g_assert_nonnull(strstr(ready, "vhost=off (the NIC has iommu_platform=on"));
+    axt_unplug(s.vm, "nic");
+
+    qtest_qmp_device_add(s.vm->qts, "virtio-net-pci", "nic",
+                         "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
+    net = (AxtNet) { s.wire, s.vm, axt_virtio_new(s.vm, 1) };
+    on = qtest_hmp(s.vm->qts, "info network");
+    g_assert_nonnull(strstr(on, "vhost=on"));
+    axt_to_wire(&net, 0, 100, axt_len_sweep);
+    axt_net_stop(&net);
+}
+
+/* "ioeventfd=off" is about virtio-net itself; vhost has its eventfds. */
+static void test_vhost_ioeventfd(void)
+{
+    g_autofree char *info = NULL;
+    AxtNet net;
+
+    net.wire = axt_wire_new(1, 1500);
+    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV
+                        " -device virtio-net-pci," AXT_NIC_ARGS
+                        ",id=nic,ioeventfd=off");
+    net.nic = axt_virtio_new(net.vm, 1);
+    axt_some_traffic(&net);
+    info = qtest_hmp(net.vm->qts, "info network");
+    g_assert_nonnull(strstr(info, "vhost=on"));
+    qtest_qmp_assert_success(net.vm->qts, "{'execute': 'stop'}");
+    qtest_qmp_assert_success(net.vm->qts, "{'execute': 'cont'}");
+    axt_some_traffic(&net);
+    axt_net_stop(&net);
 }
 
 static void test_rights(void)
@@ -503,4 +632,7 @@ void axt_add_refusal_tests(void)
     qtest_add_func("af-xdp/refuse/command-line", test_command_line);
     qtest_add_func("af-xdp/refuse/hub", test_hub);
     qtest_add_func("af-xdp/refuse/rights", test_rights);
+    qtest_add_func("af-xdp/vhost/choice/refused-nic", test_vhost_nic);
+    qtest_add_func("af-xdp/vhost/choice/auto", test_vhost_auto);
+    qtest_add_func("af-xdp/vhost/choice/no-ioeventfd", test_vhost_ioeventfd);
 }

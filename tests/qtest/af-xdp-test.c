@@ -32,6 +32,9 @@ int main(int argc, char **argv)
         axt_add_lifecycle_tests();
         axt_add_refusal_tests();
         axt_add_hostile_tests();
+        axt_add_vhost_tests();
+        axt_add_vhost_control_tests();
+        axt_add_vhost_hostile_tests();
     }
     return g_test_run();
 }

@@ -1,137 +1,104 @@
 /*
  * af-xdp qtest: a driver for virtio-net
  *
- * Split virtqueues in the mapped RAM; libqos does the registers. Receive
- * buffers are mergeable, so that any frame fits into 2 KiB buffers.
+ * Virtqueues in the mapped RAM; libqos does the registers. Receive buffers are
+ * mergeable if nothing else is asked for, so that any frame fits into 2 KiB
+ * buffers.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
-#include "qemu/atomic.h"
 #include "qemu/bswap.h"
 #include "hw/pci/pci.h"
-#include "libqos/virtio.h"
-#include "libqos/virtio-pci.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ids.h"
 #include "standard-headers/linux/virtio_net.h"
-#include "standard-headers/linux/virtio_ring.h"
-#include "af-xdp-nic.h"
-#include "af-xdp-wire.h"
+#include "standard-headers/linux/virtio_pci.h"
+#include "af-xdp-net.h"
+#include "af-xdp-virtio.h"
 
-#define HDR_LEN sizeof(struct virtio_net_hdr_mrg_rxbuf)
-#define TABLE_MAX 1024          /* descriptors in an indirect table */
-#define TABLE_OFFSET (AXT_TX_SLOT - TABLE_MAX * sizeof(struct vring_desc))
+/* A packet's memory, with an indirect table at its end. */
+#define TABLE_BYTES (AXT_RING_SEGS * sizeof(struct vring_desc))
+
+/* All memory for packets to be sent by one queue. */
+#define TX_BYTES (AXT_RING * AXT_TX_SLOT)
+
+/* Behind a receive buffer: a table for its pieces, and the gaps. */
+#define RX_SLOT (AXT_RX_BUF + 128)
+#define RX_TABLE (RX_SLOT - (AXT_VIRTIO_CUTS + 1) * sizeof(struct vring_desc))
 
 /* An odd gap between pieces, so that most begin at an odd address. */
 #define SEG_GAP 3
-
-typedef struct Vq {
-    QVirtQueue *vq;
-    struct vring_desc *desc;
-    struct vring_avail *avail;
-    struct vring_used *used;
-    uint16_t size;
-    uint16_t avail_idx;
-    uint16_t used_idx;
-    uint64_t buf;               /* guest address of the buffers */
-    uint16_t *free;             /* stack of unused descriptors (tx) */
-    unsigned n_free;
-    uint16_t *chain_len;        /* by head: descriptors it took (tx) */
-    uint64_t *slot_of;          /* by head: its slot (tx) */
-    uint64_t *slots;            /* stack of unused slots (tx) */
-    unsigned n_slots;
-} Vq;
-
-typedef struct AxtVirtio {
-    AxtNic nic;
-    QVirtioPCIDevice *dev;
-    uint64_t features;
-    Vq rx[AXT_MAX_QUEUES];
-    Vq tx[AXT_MAX_QUEUES];
-    Vq ctrl;
-} AxtVirtio;
 
 static QVirtioDevice *vdev(AxtVirtio *v)
 {
     return &v->dev->vdev;
 }
 
-static void vq_set_desc(struct vring_desc *desc, uint64_t addr, uint32_t len,
-                        uint16_t flags, uint16_t next)
+static bool has(AxtVirtio *v, unsigned feature)
 {
-    desc->addr = cpu_to_le64(addr);
-    desc->len = cpu_to_le32(len);
-    desc->flags = cpu_to_le16(flags);
-    desc->next = cpu_to_le16(next);
+    return v->features & (1ull << feature);
 }
 
-static void vq_publish(Vq *q, uint16_t head)
-{
-    q->avail->ring[q->avail_idx % q->size] = cpu_to_le16(head);
-    q->avail_idx++;
-    /* The descriptors and the ring entry before the index. */
-    qatomic_store_release(&q->avail->idx, cpu_to_le16(q->avail_idx));
-}
+/* --- Queues --- */
 
-/* The next used element, or NULL. */
-static struct vring_used_elem *vq_used(Vq *q)
+/* With VIRTIO 1 the driver may make a ring smaller. */
+static void choose_size(AxtVirtio *v, unsigned index, unsigned size)
 {
-    if (le16_to_cpu(qatomic_load_acquire(&q->used->idx)) == q->used_idx) {
-        return NULL;
+    if (size) {
+        g_assert_true(has(v, VIRTIO_F_VERSION_1));
+        vdev(v)->bus->queue_select(vdev(v), index);
+        g_assert_cmpuint(vdev(v)->bus->get_queue_size(vdev(v)), >=, size);
+        qpci_io_writew(v->dev->pdev, v->dev->bar, v->dev->common_cfg_offset +
+                       offsetof(struct virtio_pci_common_cfg, queue_size),
+                       size);
     }
-    return &q->used->ring[q->used_idx % q->size];
 }
 
-static void vq_init(AxtVirtio *v, Vq *q, unsigned index)
+static void vq_init(AxtVirtio *v, AxtVq *q, unsigned index, unsigned size)
 {
     AxtVm *vm = v->nic.vm;
 
+    choose_size(v, index, size);
     q->vq = qvirtqueue_setup(vdev(v), &vm->alloc, index);
-    q->desc = axt_ram(vm, q->vq->desc);
-    q->avail = axt_ram(vm, q->vq->avail);
-    q->used = axt_ram(vm, q->vq->used);
-    q->size = q->vq->size;
-    q->avail_idx = 0;
-    q->used_idx = 0;
-    q->avail->flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
+    axt_ring_init(&q->ring, q->vq->size, v->config.packed,
+                  v->config.event_idx, axt_ram(vm, q->vq->desc),
+                  axt_ram(vm, q->vq->avail), axt_ram(vm, q->vq->used));
+    if (v->config.msix) {
+        QVirtQueuePCI *pci = container_of(q->vq, QVirtQueuePCI, vq);
+
+        pci->msix_data = AXT_MSI_DATA;
+        qvirtqueue_pci_msix_setup(v->dev, pci, &vm->alloc, index);
+        q->msi = pci->msix_addr;
+    }
 }
 
-static void vq_init_rx(AxtVirtio *v, Vq *q, unsigned index)
+static void vq_init_slots(AxtVirtio *v, AxtVq *q, unsigned n, size_t size)
 {
     unsigned i;
 
-    vq_init(v, q, index);
-    q->buf = guest_alloc(&v->nic.vm->alloc, q->size * AXT_RX_BUF);
-    for (i = 0; i < q->size; i++) {
-        vq_set_desc(&q->desc[i], q->buf + i * AXT_RX_BUF, AXT_RX_BUF,
-                    VRING_DESC_F_WRITE, 0);
-        vq_publish(q, i);
+    q->n_slots = n;
+    q->slot_size = size;
+    q->bufs = q->home = guest_alloc(&v->nic.vm->alloc, n * size);
+    q->at = g_new(uint64_t, n);
+    q->slot_of = g_new0(uint16_t, q->ring.size);
+    q->free = g_new(uint16_t, n);
+    for (i = 0; i < n; i++) {
+        q->at[i] = q->home + i * size;
+        q->free[i] = n - 1 - i;
     }
+    q->n_free = n;
 }
 
-static void vq_init_tx(AxtVirtio *v, Vq *q, unsigned index)
+/* One more use of a slot: where? */
+static uint64_t vq_place(AxtVq *q, unsigned slot)
 {
-    unsigned i;
-
-    vq_init(v, q, index);
-    q->buf = guest_alloc(&v->nic.vm->alloc, AXT_RING * AXT_TX_SLOT);
-    q->free = g_new(uint16_t, q->size);
-    q->chain_len = g_new0(uint16_t, q->size);
-    q->slot_of = g_new0(uint64_t, q->size);
-    q->slots = g_new(uint64_t, AXT_RING);
-    q->n_slots = AXT_RING;
-    q->n_free = q->size;
-    for (i = 0; i < AXT_RING; i++) {
-        q->slots[i] = q->buf + i * AXT_TX_SLOT;
-    }
-    for (i = 0; i < q->size; i++) {
-        q->free[i] = i;
-    }
+    q->at[slot] = q->home + slot * q->slot_size;
+    return q->at[slot];
 }
 
-static void vq_free(AxtVirtio *v, Vq *q)
+static void vq_free(AxtVirtio *v, AxtVq *q)
 {
     QGuestAllocator *alloc = &v->nic.vm->alloc;
 
@@ -139,24 +106,294 @@ static void vq_free(AxtVirtio *v, Vq *q)
         return;
     }
     qvirtqueue_cleanup(vdev(v)->bus, q->vq, alloc);
-    if (q->buf) {
-        guest_free(alloc, q->buf);
+    if (q->bufs) {
+        guest_free(alloc, q->bufs);
     }
-    g_free(q->free);
-    g_free(q->chain_len);
+    if (q->msi) {
+        guest_free(alloc, q->msi);
+    }
+    axt_ring_clear(&q->ring);
+    g_free(q->at);
     g_free(q->slot_of);
-    g_free(q->slots);
+    g_free(q->free);
     memset(q, 0, sizeof(*q));
 }
 
-static void vq_kick(AxtVirtio *v, Vq *q)
+static void vq_kick(AxtVirtio *v, AxtVq *q)
 {
     vdev(v)->bus->virtqueue_kick(vdev(v), q->vq);
 }
 
+static void vq_tell(AxtVirtio *v, AxtVq *q)
+{
+    if (!v->config.honest_kicks || axt_ring_wants_kick(&q->ring)) {
+        vq_kick(v, q);
+    }
+}
+
+void axt_virtio_kick(AxtNic *nic, AxtVq *q)
+{
+    vq_kick(axt_virtio(nic), q);
+}
+
+/* --- Reception --- */
+
+/* The pieces of a receive buffer; returns their number. */
+static unsigned rx_pieces(AxtVirtio *v, AxtVq *q, unsigned slot, AxtSeg *segs)
+{
+    uint64_t gpa = q->at[slot];
+    uint32_t left = AXT_RX_BUF;
+    unsigned i;
+
+    for (i = 0; i <= v->config.n_cuts; i++) {
+        uint32_t len = i < v->config.n_cuts ? v->config.cuts[i] : left;
+
+        segs[i] = (AxtSeg) { gpa, len, true };
+        gpa += len + SEG_GAP;
+        left -= len;
+    }
+    g_assert_cmpuint(gpa, <=, q->at[slot] + RX_TABLE);
+    return i;
+}
+
+/* Give the device the buffer of @slot. Returns false if there is no room. */
+static bool rx_give(AxtVirtio *v, AxtVq *q, unsigned slot)
+{
+    AxtSeg segs[AXT_VIRTIO_CUTS + 1];
+    uint64_t table = vq_place(q, slot) + RX_TABLE;
+    unsigned n = rx_pieces(v, q, slot, segs);
+    int id;
+
+    if (v->config.indirect) {
+        id = axt_ring_add(&q->ring, segs, n, axt_ram(v->nic.vm, table), table);
+    } else {
+        id = axt_ring_add(&q->ring, segs, n, NULL, 0);
+    }
+    if (id >= 0) {
+        q->slot_of[id] = slot;
+    }
+    return id >= 0;
+}
+
+static void vq_init_rx(AxtVirtio *v, AxtVq *q, unsigned index)
+{
+    unsigned n;
+
+    vq_init(v, q, index, v->config.rx_size);
+    n = v->config.indirect ? q->ring.size
+                           : q->ring.size / (v->config.n_cuts + 1);
+    vq_init_slots(v, q, n, RX_SLOT);
+    while (n--) {
+        g_assert_true(rx_give(v, q, n));
+    }
+}
+
+/* The first @len bytes of a buffer, whose pieces need not be neighbours. */
+static void rx_gather(AxtVirtio *v, AxtVq *q, unsigned slot, uint8_t *to,
+                      uint32_t len)
+{
+    AxtSeg segs[AXT_VIRTIO_CUTS + 1];
+    unsigned i, n = rx_pieces(v, q, slot, segs);
+
+    for (i = 0; i < n && len > 0; i++) {
+        uint32_t part = MIN(len, segs[i].len);
+
+        memcpy(to, axt_ram(v->nic.vm, segs[i].gpa), part);
+        to += part;
+        len -= part;
+    }
+    g_assert_cmpuint(len, ==, 0);
+}
+
+static ssize_t virtio_rx(AxtNic *nic, unsigned queue, uint8_t *buf,
+                         size_t size)
+{
+    AxtVirtio *v = axt_virtio(nic);
+    AxtVq *q = &v->rx[queue];
+    unsigned i, n_bufs = 1;
+    size_t total = 0;
+
+    for (i = 0; i < n_bufs; i++) {
+        uint8_t data[AXT_RX_BUF];
+        size_t skip = 0;
+        uint32_t len;
+        int id = axt_ring_get(&q->ring, &len);
+
+        if (id < 0) {
+            /* All buffers of a packet appear at once. */
+            g_assert_cmpuint(i, ==, 0);
+            return -1;
+        }
+        g_assert_cmpuint(len, <=, AXT_RX_BUF);
+        rx_gather(v, q, q->slot_of[id], data, len);
+        if (i == 0) {
+            struct virtio_net_hdr_mrg_rxbuf hdr = { 0 };
+
+            g_assert_cmpuint(len, >, v->hdr_len);
+            memcpy(&hdr, data, v->hdr_len);
+            g_assert_cmpuint(hdr.hdr.flags, ==, 0);
+            g_assert_cmpuint(hdr.hdr.gso_type, ==, 0);
+            if (has(v, VIRTIO_NET_F_MRG_RXBUF)) {
+                n_bufs = le16_to_cpu(hdr.num_buffers);
+                g_assert_cmpuint(n_bufs, >, 0);
+            } else if (v->hdr_len == sizeof(hdr) && axt_vhost()) {
+                /* VIRTIO 1.2, 5.1.6.4.1; virtio-net itself leaves it 0. */
+                g_assert_cmpuint(le16_to_cpu(hdr.num_buffers), ==, 1);
+            }
+            skip = v->hdr_len;
+        }
+        g_assert_cmpuint(total + len - skip, <=, size);
+        memcpy(buf + total, data + skip, len - skip);
+        total += len - skip;
+        g_assert_true(rx_give(v, q, q->slot_of[id]));
+    }
+    return total;
+}
+
+static void virtio_rx_kick(AxtNic *nic, unsigned queue)
+{
+    AxtVirtio *v = axt_virtio(nic);
+
+    vq_tell(v, &v->rx[queue]);
+}
+
+/* --- Transmission --- */
+
+static void vq_init_tx(AxtVirtio *v, AxtVq *q, unsigned index)
+{
+    unsigned n = v->config.tx_slots ?: AXT_RING;
+
+    vq_init(v, q, index, v->config.tx_size);
+    vq_init_slots(v, q, n, TX_BYTES / n);
+}
+
+static void tx_reclaim(AxtVq *q)
+{
+    uint32_t len;
+    int id;
+
+    while ((id = axt_ring_get(&q->ring, &len)) >= 0) {
+        /* Nothing is written when a packet is sent. */
+        g_assert_cmpuint(len, ==, 0);
+        q->free[q->n_free++] = q->slot_of[id];
+    }
+}
+
+/*
+ * Put @len bytes of @row, from @pos on, to @gpa. The row is a header of
+ * zeroes and the packet's data.
+ */
+static void tx_put(AxtVirtio *v, uint64_t gpa, const uint8_t *data, size_t pos,
+                   size_t len)
+{
+    uint8_t *to = axt_ram(v->nic.vm, gpa);
+    size_t zeroes = pos < v->hdr_len ? MIN(len, v->hdr_len - pos) : 0;
+
+    memset(to, 0, zeroes);
+    if (len > zeroes) {
+        memcpy(to + zeroes, data + pos + zeroes - v->hdr_len, len - zeroes);
+    }
+}
+
+/* Lengths of the pieces: as configured, or the header and @segs. */
+static unsigned tx_lengths(AxtVirtio *v, const size_t *segs, unsigned n_segs,
+                           size_t *lens)
+{
+    size_t left = v->hdr_len;
+    unsigned i;
+
+    if (v->config.n_cuts == 0) {
+        lens[0] = v->hdr_len;
+        memcpy(lens + 1, segs, n_segs * sizeof(*segs));
+        return n_segs + 1;
+    }
+    for (i = 0; i < n_segs; i++) {
+        left += segs[i];
+    }
+    for (i = 0; i < v->config.n_cuts; i++) {
+        g_assert_cmpuint(left, >, v->config.cuts[i]);
+        lens[i] = v->config.cuts[i];
+        left -= lens[i];
+    }
+    lens[i++] = left;
+    return i;
+}
+
+static bool virtio_tx(AxtNic *nic, unsigned queue, const uint8_t *data,
+                      const size_t *segs, unsigned n_segs, bool indirect)
+{
+    AxtVirtio *v = axt_virtio(nic);
+    AxtVq *q = &v->tx[queue];
+    g_autofree size_t *lens = g_new(size_t, n_segs + AXT_VIRTIO_CUTS + 1);
+    unsigned i, n = tx_lengths(v, segs, n_segs, lens);
+    g_autofree AxtSeg *pieces = g_new(AxtSeg, n);
+    uint64_t slot, gpa, table;
+    size_t pos = 0;
+    int id;
+
+    tx_reclaim(q);
+    if (q->n_free == 0) {
+        return false;
+    }
+    slot = gpa = vq_place(q, q->free[q->n_free - 1]);
+    table = slot + q->slot_size - TABLE_BYTES;
+    for (i = 0; i < n; i++) {
+        pieces[i] = (AxtSeg) { gpa, lens[i], false };
+        g_assert_cmpuint(gpa + lens[i], <=, table);
+        tx_put(v, gpa, data, pos, lens[i]);
+        pos += lens[i];
+        gpa += lens[i] + SEG_GAP;
+    }
+    if (indirect || v->config.indirect) {
+        id = axt_ring_add(&q->ring, pieces, n, axt_ram(nic->vm, table), table);
+    } else {
+        id = axt_ring_add(&q->ring, pieces, n, NULL, 0);
+    }
+    if (id >= 0) {
+        q->slot_of[id] = q->free[--q->n_free];
+    }
+    return id >= 0;
+}
+
+static void virtio_tx_kick(AxtNic *nic, unsigned queue)
+{
+    AxtVirtio *v = axt_virtio(nic);
+
+    vq_tell(v, &v->tx[queue]);
+}
+
+static unsigned virtio_tx_pending(AxtNic *nic, unsigned queue)
+{
+    AxtVirtio *v = axt_virtio(nic);
+    AxtVq *q = &v->tx[queue];
+
+    tx_reclaim(q);
+    return q->ring.held;
+}
+
+void axt_virtio_move(AxtNic *nic, uint64_t gpa)
+{
+    AxtVirtio *v = axt_virtio(nic);
+
+    v->rx[0].home = gpa ?: v->rx[0].bufs;
+    v->tx[0].home = gpa ? gpa + axt_vq_bytes(&v->rx[0]) : v->tx[0].bufs;
+}
+
+unsigned axt_virtio_outside(AxtVq *q)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < q->n_slots; i++) {
+        n += q->at[i] != q->bufs + i * q->slot_size;
+    }
+    return n;
+}
+
+/* --- The device --- */
+
 static unsigned max_pairs(AxtVirtio *v)
 {
-    if (!(v->features & (1ull << VIRTIO_NET_F_MQ))) {
+    if (!has(v, VIRTIO_NET_F_MQ)) {
         return 1;
     }
     return qvirtio_config_readw(vdev(v),
@@ -167,46 +404,75 @@ static unsigned max_pairs(AxtVirtio *v)
 static void set_pairs(AxtVirtio *v, unsigned pairs)
 {
     AxtVm *vm = v->nic.vm;
-    Vq *q = &v->ctrl;
+    AxtVq *q = &v->ctrl;
     gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
+    AxtSeg segs[3];
+    uint32_t len;
     uint8_t *cmd;
 
-    if (!q->buf) {
-        q->buf = guest_alloc(&vm->alloc, 16);
+    if (!q->bufs) {
+        q->bufs = guest_alloc(&vm->alloc, 16);
     }
-    cmd = axt_ram(vm, q->buf);
+    cmd = axt_ram(vm, q->bufs);
     cmd[0] = VIRTIO_NET_CTRL_MQ;
     cmd[1] = VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET;
     stw_le_p(cmd + 2, pairs);
     cmd[4] = 0xff;                              /* the device's answer */
-    vq_set_desc(&q->desc[0], q->buf, 2, VRING_DESC_F_NEXT, 1);
-    vq_set_desc(&q->desc[1], q->buf + 2, 2, VRING_DESC_F_NEXT, 2);
-    vq_set_desc(&q->desc[2], q->buf + 4, 1, VRING_DESC_F_WRITE, 0);
-    vq_publish(q, 0);
+    segs[0] = (AxtSeg) { q->bufs, 2, false };
+    segs[1] = (AxtSeg) { q->bufs + 2, 2, false };
+    segs[2] = (AxtSeg) { q->bufs + 4, 1, true };
+    g_assert_cmpint(axt_ring_add(&q->ring, segs, 3, NULL, 0), >=, 0);
     vq_kick(v, q);
-    while (!vq_used(q)) {
+    while (axt_ring_get(&q->ring, &len) < 0) {
         g_assert_cmpint(g_get_monotonic_time(), <, end);
         axt_pause();
     }
-    q->used_idx++;
     g_assert_cmpint(cmd[4], ==, VIRTIO_NET_OK);
+}
+
+static uint64_t wanted_features(AxtVirtio *v)
+{
+    const AxtVirtioConfig *c = &v->config;
+    uint64_t want = 1ull << VIRTIO_NET_F_STATUS |
+                    1ull << VIRTIO_RING_F_INDIRECT_DESC;
+
+    /* A legacy device does not offer it, and cannot be asked for it. */
+    want |= v->offered & (1ull << VIRTIO_F_VERSION_1);
+    if (!c->not_mergeable) {
+        want |= 1ull << VIRTIO_NET_F_MRG_RXBUF;
+    }
+    if (c->packed) {
+        want |= 1ull << VIRTIO_F_RING_PACKED;
+    }
+    if (c->event_idx) {
+        want |= 1ull << VIRTIO_RING_F_EVENT_IDX;
+    }
+    if (c->mtu) {
+        want |= 1ull << VIRTIO_NET_F_MTU;
+    }
+    if (c->n_cuts && !(want & (1ull << VIRTIO_F_VERSION_1))) {
+        want |= 1ull << VIRTIO_F_ANY_LAYOUT;
+    }
+    if (v->nic.queues > 1) {
+        want |= 1ull << VIRTIO_NET_F_MQ | 1ull << VIRTIO_NET_F_CTRL_VQ;
+    }
+    return want;
 }
 
 static void virtio_start(AxtVirtio *v)
 {
-    uint64_t want = 1ull << VIRTIO_F_VERSION_1 |
-                    1ull << VIRTIO_NET_F_MRG_RXBUF |
-                    1ull << VIRTIO_NET_F_STATUS |
-                    1ull << VIRTIO_RING_F_INDIRECT_DESC;
+    uint64_t want;
     unsigned i;
 
-    if (v->nic.queues > 1) {
-        want |= 1ull << VIRTIO_NET_F_MQ | 1ull << VIRTIO_NET_F_CTRL_VQ;
-    }
     qvirtio_start_device(vdev(v));
-    v->features = qvirtio_get_features(vdev(v)) & want;
+    v->offered = qvirtio_get_features(vdev(v));
+    want = wanted_features(v);
+    v->features = v->offered & want;
     g_assert_cmphex(v->features, ==, want);
     qvirtio_set_features(vdev(v), v->features);
+    v->hdr_len = has(v, VIRTIO_F_VERSION_1) || has(v, VIRTIO_NET_F_MRG_RXBUF) ?
+                 sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+                 sizeof(struct virtio_net_hdr);
 
     for (i = 0; i < v->nic.queues; i++) {
         vq_init_rx(v, &v->rx[i], 2 * i);
@@ -214,9 +480,9 @@ static void virtio_start(AxtVirtio *v)
     }
     if (v->nic.queues > 1) {
         g_assert_cmpuint(max_pairs(v), >=, v->nic.queues);
-        vq_init(v, &v->ctrl, 2 * max_pairs(v));
+        vq_init(v, &v->ctrl, 2 * max_pairs(v), 0);
     }
-    v->nic.rx_bufs = v->rx[0].size;
+    v->nic.rx_bufs = v->rx[0].n_slots;
     qvirtio_set_driver_ok(vdev(v));
     if (v->nic.queues > 1) {
         set_pairs(v, v->nic.queues);
@@ -239,7 +505,7 @@ static void virtio_forget(AxtVirtio *v)
 
 void axt_virtio_reset(AxtNic *nic)
 {
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
+    AxtVirtio *v = axt_virtio(nic);
 
     qvirtio_reset(vdev(v));
     virtio_forget(v);
@@ -247,17 +513,40 @@ void axt_virtio_reset(AxtNic *nic)
 
 void axt_virtio_restart(AxtNic *nic)
 {
-    virtio_start(container_of(nic, AxtVirtio, nic));
+    virtio_start(axt_virtio(nic));
+}
+
+void axt_virtio_again(AxtNic *nic, const AxtVirtioConfig *config)
+{
+    axt_virtio_reset(nic);
+    if (config) {
+        axt_virtio(nic)->config = *config;
+    }
+    axt_virtio_restart(nic);
+}
+
+void axt_virtio_rebind(AxtNic *nic)
+{
+    AxtVirtio *v = axt_virtio(nic);
+    QPCIDevice *pdev = v->dev->pdev;
+    uint16_t command;
+
+    axt_virtio_reset(nic);
+    /* Its driver lets go of the function, the next one takes it. */
+    command = qpci_config_readw(pdev, PCI_COMMAND);
+    qpci_config_writew(pdev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+    qpci_config_writew(pdev, PCI_COMMAND, command);
+    axt_virtio_restart(nic);
 }
 
 void axt_virtio_set_pairs(AxtNic *nic, unsigned pairs)
 {
-    set_pairs(container_of(nic, AxtVirtio, nic), pairs);
+    set_pairs(axt_virtio(nic), pairs);
 }
 
 static void virtio_free(AxtNic *nic)
 {
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
+    AxtVirtio *v = axt_virtio(nic);
 
     virtio_forget(v);
     qvirtio_pci_device_disable(v->dev);
@@ -266,159 +555,10 @@ static void virtio_free(AxtNic *nic)
     g_free(v);
 }
 
-static void tx_reclaim(Vq *q)
-{
-    struct vring_used_elem *elem;
-
-    while ((elem = vq_used(q))) {
-        uint32_t head = le32_to_cpu(elem->id);
-        unsigned i, n;
-        uint16_t d = head;
-
-        g_assert_cmpuint(head, <, q->size);
-        n = q->chain_len[head];
-        /* Not one that was never given, or given back twice. */
-        g_assert_cmpuint(n, >, 0);
-        q->chain_len[head] = 0;
-        q->slots[q->n_slots++] = q->slot_of[head];
-        for (i = 0; i < n; i++) {
-            uint16_t next = le16_to_cpu(q->desc[d].next);
-
-            q->free[q->n_free++] = d;
-            d = next;
-        }
-        q->used_idx++;
-    }
-}
-
-static bool virtio_tx(AxtNic *nic, unsigned queue, const uint8_t *data,
-                      const size_t *segs, unsigned n_segs, bool indirect)
-{
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
-    Vq *q = &v->tx[queue];
-    unsigned n = n_segs + 1;            /* the header has its own */
-    unsigned need = indirect ? 1 : n;
-    g_autofree uint16_t *ids = NULL;
-    struct vring_desc *table;
-    uint64_t slot, gpa;
-    uint16_t head;
-    unsigned i;
-
-    tx_reclaim(q);
-    if (q->n_free < need || !q->n_slots) {
-        g_assert_cmpuint(need, <=, q->size);
-        return false;
-    }
-    g_assert_cmpuint(n, <=, TABLE_MAX);
-
-    slot = q->slots[--q->n_slots];
-    table = axt_ram(nic->vm, slot + TABLE_OFFSET);
-    ids = g_new(uint16_t, n);
-    for (i = 0; i < need; i++) {
-        ids[i] = q->free[--q->n_free];
-    }
-    head = ids[0];
-
-    gpa = slot;
-    for (i = 0; i < n; i++) {
-        size_t len = i == 0 ? HDR_LEN : segs[i - 1];
-        uint16_t flags = i + 1 < n ? VRING_DESC_F_NEXT : 0;
-
-        g_assert_cmpuint(gpa + len, <=, slot + TABLE_OFFSET);
-        if (i == 0) {
-            memset(axt_ram(nic->vm, gpa), 0, len);
-        } else if (len) {
-            memcpy(axt_ram(nic->vm, gpa), data, len);
-            data += len;
-        }
-        if (indirect) {
-            vq_set_desc(&table[i], gpa, len, flags, i + 1);
-        } else {
-            vq_set_desc(&q->desc[ids[i]], gpa, len, flags,
-                        i + 1 < n ? ids[i + 1] : 0);
-        }
-        gpa += len + SEG_GAP;
-    }
-    if (indirect) {
-        vq_set_desc(&q->desc[head], slot + TABLE_OFFSET,
-                    n * sizeof(struct vring_desc), VRING_DESC_F_INDIRECT, 0);
-    }
-    q->chain_len[head] = need;
-    q->slot_of[head] = slot;
-    vq_publish(q, head);
-    return true;
-}
-
-static void virtio_tx_kick(AxtNic *nic, unsigned queue)
-{
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
-
-    vq_kick(v, &v->tx[queue]);
-}
-
-static unsigned virtio_tx_pending(AxtNic *nic, unsigned queue)
-{
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
-    Vq *q = &v->tx[queue];
-
-    tx_reclaim(q);
-    return (uint16_t)(q->avail_idx - q->used_idx);
-}
-
-static ssize_t virtio_rx(AxtNic *nic, unsigned queue, uint8_t *buf,
-                         size_t size)
-{
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
-    Vq *q = &v->rx[queue];
-    struct vring_used_elem *elem = vq_used(q);
-    unsigned i, n_bufs = 1;
-    size_t total = 0;
-
-    if (!elem) {
-        return -1;
-    }
-    for (i = 0; i < n_bufs; i++) {
-        uint32_t id, len;
-        const uint8_t *data;
-        size_t skip = 0;
-
-        elem = vq_used(q);
-        /* All buffers of a packet appear at once. */
-        g_assert_nonnull(elem);
-        id = le32_to_cpu(elem->id);
-        len = le32_to_cpu(elem->len);
-        g_assert_cmpuint(id, <, q->size);
-        g_assert_cmpuint(len, <=, AXT_RX_BUF);
-        data = axt_ram(nic->vm, q->buf + id * AXT_RX_BUF);
-        if (i == 0) {
-            g_assert_cmpuint(len, >, HDR_LEN);
-            n_bufs = lduw_le_p(data + offsetof(struct virtio_net_hdr_mrg_rxbuf,
-                                               num_buffers));
-            g_assert_cmpuint(n_bufs, >, 0);
-            skip = HDR_LEN;
-        }
-        g_assert_cmpuint(total + len - skip, <=, size);
-        memcpy(buf + total, data + skip, len - skip);
-        total += len - skip;
-        q->used_idx++;
-        vq_publish(q, id);
-    }
-    return total;
-}
-
-static void virtio_rx_kick(AxtNic *nic, unsigned queue)
-{
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
-
-    vq_kick(v, &v->rx[queue]);
-}
-
 static bool virtio_link_up(AxtNic *nic)
 {
-    AxtVirtio *v = container_of(nic, AxtVirtio, nic);
-
-    return qvirtio_config_readw(vdev(v), offsetof(struct virtio_net_config,
-                                                  status)) &
+    return qvirtio_config_readw(vdev(axt_virtio(nic)),
+                                offsetof(struct virtio_net_config, status)) &
            VIRTIO_NET_S_LINK_UP;
 }
 
@@ -438,25 +578,44 @@ static void found_virtio(QPCIDevice *dev, int devfn, void *opaque)
     g_free(dev);
 }
 
-AxtNic *axt_virtio_new(AxtVm *vm, unsigned queues)
+AxtNic *axt_virtio_new_config(AxtVm *vm, unsigned queues,
+                              const AxtVirtioConfig *config)
 {
+    /* VIRTIO 1.2, 5.1.2 and 4.1.2.1: with a legacy interface or without. */
+    static const uint16_t ids[] = { PCI_DEVICE_ID_VIRTIO_NET,
+                                    PCI_DEVICE_ID_VIRTIO_10_BASE +
+                                    VIRTIO_ID_NET };
     AxtVirtio *v = g_new0(AxtVirtio, 1);
     QPCIAddress addr = { 0 };
     int devfn = -1;
+    unsigned i;
 
     /* With -net and -nic it is the machine that chooses the slot. */
-    qpci_device_foreach(vm->bus, PCI_VENDOR_ID_REDHAT_QUMRANET,
-                        PCI_DEVICE_ID_VIRTIO_NET, found_virtio, &devfn);
+    for (i = 0; i < ARRAY_SIZE(ids); i++) {
+        qpci_device_foreach(vm->bus, PCI_VENDOR_ID_REDHAT_QUMRANET, ids[i],
+                            found_virtio, &devfn);
+    }
     g_assert_cmpint(devfn, >=, 0);
     addr.devfn = devfn;
 
     v->nic.ops = &virtio_ops;
     v->nic.vm = vm;
     v->nic.queues = queues;
+    if (config) {
+        v->config = *config;
+    }
     v->dev = virtio_pci_new(vm->bus, &addr);
     g_assert_nonnull(v->dev);
     g_assert_cmphex(vdev(v)->device_type, ==, VIRTIO_ID_NET);
     qvirtio_pci_device_enable(v->dev);
+    if (v->config.msix) {
+        qpci_msix_enable(v->dev->pdev);
+    }
     virtio_start(v);
     return &v->nic;
+}
+
+AxtNic *axt_virtio_new(AxtVm *vm, unsigned queues)
+{
+    return axt_virtio_new_config(vm, queues, NULL);
 }

@@ -10,6 +10,7 @@
 #include "libqos/malloc-pc.h"
 #include "libqos/pci-pc.h"
 #include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "qobject/qstring.h"
 #include "af-xdp-vm.h"
 
@@ -19,7 +20,23 @@
 /* From docs/specs/acpi_pci_hotplug.rst: eject register, one bit per slot. */
 #define PCI_EJECT_PORT 0xae08
 
+/* From docs/specs/acpi_mem_hotplug.rst: which DIMM, and its eject bit. */
+#define DIMM_SELECT_PORT 0xa00
+#define DIMM_CONTROL_PORT 0xa14
+#define DIMM_EJECT 0x08
+
 const uint8_t axt_guest_mac[6] = { 0x52, 0x54, 0x00, 0xaf, 0x0d, 0x01 };
+
+static uint8_t *map_memory(int fd, size_t size)
+{
+    uint8_t *p;
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert(p != MAP_FAILED);
+    return p;
+}
 
 AxtVm *axt_vm_new(const char *fmt, ...)
 {
@@ -33,11 +50,7 @@ AxtVm *axt_vm_new(const char *fmt, ...)
 
     /* Without close-on-exec: QEMU opens it through its own /proc entry. */
     vm->ram_fd = memfd_create("axt-ram", 0);
-    g_assert_cmpint(vm->ram_fd, >=, 0);
-    g_assert_cmpint(ftruncate(vm->ram_fd, AXT_RAM_SIZE), ==, 0);
-    vm->ram = mmap(NULL, AXT_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                   vm->ram_fd, 0);
-    g_assert(vm->ram != MAP_FAILED);
+    vm->ram = map_memory(vm->ram_fd, AXT_RAM_SIZE);
 
     vm->qts = qtest_initf("-nodefaults -M pc,memory-backend=ram -m %u "
                           "-object memory-backend-file,id=ram,size=%uM,"
@@ -49,14 +62,59 @@ AxtVm *axt_vm_new(const char *fmt, ...)
     return vm;
 }
 
+static void forget_dimm(AxtVm *vm)
+{
+    if (vm->dimm) {
+        munmap(vm->dimm, AXT_DIMM_SIZE);
+        close(vm->dimm_fd);
+        vm->dimm = NULL;
+    }
+}
+
 void axt_vm_free(AxtVm *vm)
 {
+    forget_dimm(vm);
     qpci_free_pc(vm->bus);
     alloc_destroy(&vm->alloc);
     qtest_quit(vm->qts);
     munmap(vm->ram, AXT_RAM_SIZE);
     close(vm->ram_fd);
     g_free(vm);
+}
+
+void axt_dimm_plug(AxtVm *vm)
+{
+    g_autofree char *path = NULL;
+    QDict *response, *dimm;
+    QList *list;
+
+    g_assert_null(vm->dimm);
+    vm->dimm_fd = memfd_create("axt-dimm", MFD_CLOEXEC);
+    vm->dimm = map_memory(vm->dimm_fd, AXT_DIMM_SIZE);
+    path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), vm->dimm_fd);
+    qtest_qmp_assert_success(vm->qts, "{'execute': 'object-add', 'arguments':"
+                             " {'qom-type': 'memory-backend-file', 'id': 'more',"
+                             " 'size': %u, 'share': true, 'mem-path': %s}}",
+                             (unsigned)AXT_DIMM_SIZE, path);
+    qtest_qmp_assert_success(vm->qts, "{'execute': 'device_add', 'arguments':"
+                             " {'driver': 'pc-dimm', 'id': 'dimm',"
+                             " 'memdev': 'more'}}");
+    response = qtest_qmp(vm->qts, "{'execute': 'query-memory-devices'}");
+    list = qdict_get_qlist(response, "return");
+    dimm = qobject_to(QDict, qlist_peek(list));
+    vm->dimm_gpa = qdict_get_int(qdict_get_qdict(dimm, "data"), "addr");
+    qobject_unref(response);
+}
+
+void axt_dimm_unplug(AxtVm *vm)
+{
+    qtest_qmp_device_del_send(vm->qts, "dimm");
+    qtest_outl(vm->qts, DIMM_SELECT_PORT, 0);
+    qtest_outb(vm->qts, DIMM_CONTROL_PORT, DIMM_EJECT);
+    qtest_qmp_eventwait(vm->qts, "DEVICE_DELETED");
+    qtest_qmp_assert_success(vm->qts, "{'execute': 'object-del',"
+                             " 'arguments': {'id': 'more'}}");
+    forget_dimm(vm);
 }
 
 /* "a=1,b=on,c=text" as the QMP arguments that mean the same. */
@@ -73,7 +131,10 @@ static QDict *parse_options(const char *options)
 
         g_assert_nonnull(pair[1]);
         number = g_ascii_strtoll(pair[1], &end, 10);
-        if (g_str_equal(pair[1], "on") || g_str_equal(pair[1], "off")) {
+        if (g_str_equal(pair[0], "vhost")) {
+            /* Not a bool: it may be "auto". */
+            qdict_put_str(args, pair[0], pair[1]);
+        } else if (g_str_equal(pair[1], "on") || g_str_equal(pair[1], "off")) {
             qdict_put_bool(args, pair[0], g_str_equal(pair[1], "on"));
         } else if (*pair[1] && !*end && !g_str_equal(pair[0], "sock-fds")) {
             qdict_put_int(args, pair[0], number);

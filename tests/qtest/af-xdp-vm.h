@@ -17,6 +17,7 @@
 #include "libqos/libqos-malloc.h"
 
 #define AXT_RAM_SIZE (256 * MiB)
+#define AXT_DIMM_SIZE (128 * MiB)
 
 /* PCI slots: devices on the command line, and those plugged in later. */
 #define AXT_SLOT 4
@@ -28,6 +29,9 @@ typedef struct AxtVm {
     QGuestAllocator alloc;
     uint8_t *ram;
     int ram_fd;
+    uint8_t *dimm;              /* plugged in later, or NULL */
+    int dimm_fd;
+    uint64_t dimm_gpa;
 } AxtVm;
 
 extern const uint8_t axt_guest_mac[6];
@@ -41,9 +45,22 @@ void axt_vm_free(AxtVm *vm);
 /* Guest RAM at a guest-physical address; below 3 GiB they are the same. */
 static inline void *axt_ram(AxtVm *vm, uint64_t gpa)
 {
+    if (vm->dimm && gpa >= vm->dimm_gpa) {
+        g_assert_cmpuint(gpa - vm->dimm_gpa, <, AXT_DIMM_SIZE);
+        return vm->dimm + (gpa - vm->dimm_gpa);
+    }
     g_assert_cmpuint(gpa, <, AXT_RAM_SIZE);
     return vm->ram + gpa;
 }
+
+/* Arguments of a QEMU that a DIMM can be plugged into. */
+#define AXT_DIMM_ARGS "-m 256,slots=1,maxmem=1G"
+
+/* axt_dimm_plug: AXT_DIMM_SIZE bytes more RAM, from vm->dimm_gpa on. */
+void axt_dimm_plug(AxtVm *vm);
+
+/* axt_dimm_unplug: and away, with the guest's consent. */
+void axt_dimm_unplug(AxtVm *vm);
 
 /*
  * axt_netdev_add: netdev_add with options in -netdev's syntax, of which only

@@ -16,7 +16,7 @@
  * By default poll about as long as going to sleep and waking up costs: then
  * polling in vain never costs more than twice what sleeping would have.
  */
-#define POLL_MAX_NS 2000
+#define POLL_MAX_NS 1000
 
 struct AfXdpThreads {
     AfXdpVhostMode mode;

@@ -5,10 +5,10 @@
  */
 
 #include "qemu/osdep.h"
-#include "block/aio-wait.h"
 #include "net/af-xdp-worker.h"
 #include "qemu/error-report.h"
 #include "qemu/event_notifier.h"
+#include "qemu/thread.h"
 #include "qemu/timer.h"
 
 /* A socket to receive from. */
@@ -38,9 +38,9 @@ struct AfXdpWorker {
     bool tx_waiting;            /* for the socket, not for the guest */
     bool tx_writable;
     bool told[AF_XDP_RINGS];    /* of a fault */
-    QEMUBH *rx_bh;
     QEMUBH *tx_bh;
     QEMUTimer *tx_timer;
+    QemuSemaphore done;         /* what control has asked for */
 };
 
 static void rx_readable(void *opaque);
@@ -146,20 +146,13 @@ static void rx_readable(void *opaque)
     rx_turn(source->w, source->copy);
 }
 
-/*
- * The guest has receive buffers again. They may be few: sources take them in
- * turn, or the one that the context asks first would get them all.
- */
-static void rx_kicked(AfXdpWorker *w)
+/* A turn for each source, as long as the guest has buffers. */
+static void rx_all(AfXdpWorker *w)
 {
     guint n = w->lent->len + 1;
 
-    if (!w->starved) {
-        return;
-    }
-    w->starved = false;
-    af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
-    for (guint i = 0; i < n && !w->starved; i++) {
+    for (guint i = 0; i < n && !w->starved && w->ring[AF_XDP_RX] &&
+                      !af_xdp_datapath_rx_fault(w->dp); i++) {
         guint k = w->rx_next++ % n;
         Source *source = k ? g_ptr_array_index(w->lent, k - 1) : &w->own;
 
@@ -167,6 +160,20 @@ static void rx_kicked(AfXdpWorker *w)
             rx_turn(w, source->copy);
         }
     }
+}
+
+/*
+ * The guest has receive buffers again. They may be few: sources take them in
+ * turn, or the one that the context asks first would get them all.
+ */
+static void rx_kicked(AfXdpWorker *w)
+{
+    if (!w->starved) {
+        return;
+    }
+    w->starved = false;
+    af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
+    rx_all(w);
     if (!w->starved) {
         sources_update(w);
     }
@@ -195,6 +202,19 @@ static void rx_kick_ready(EventNotifier *n)
 
 /* --- Transmission --- */
 
+/*
+ * Come back after all others had their turn. Not by a bottom half: as long as
+ * one is scheduled the event loop looks at no file descriptor.
+ */
+static void tx_again(AfXdpWorker *w)
+{
+    if (w->kick_set[AF_XDP_TX]) {
+        event_notifier_set(&w->kick[AF_XDP_TX]);
+    } else {
+        qemu_bh_schedule(w->tx_bh);
+    }
+}
+
 static void tx_turn(AfXdpWorker *w)
 {
     AfXdpTxState state;
@@ -221,12 +241,14 @@ static void tx_turn(AfXdpWorker *w)
 
     switch (turn) {
     case AF_XDP_TURN_MORE:
-        qemu_bh_schedule(w->tx_bh);
+        tx_again(w);
+        /* A loop that finds work by polling may not look at the others. */
+        rx_all(w);
         break;
     case AF_XDP_TURN_DONE:
         if (!w->tx_polling && af_xdp_vring_enable_kick(w->ring[AF_XDP_TX])) {
             af_xdp_vring_disable_kick(w->ring[AF_XDP_TX]);
-            qemu_bh_schedule(w->tx_bh);
+            tx_again(w);
         }
         break;
     case AF_XDP_TURN_FAULT:
@@ -294,7 +316,7 @@ static void tx_poll_end(EventNotifier *n)
     w->tx_polling = false;
     if (!w->tx_waiting && af_xdp_vring_enable_kick(w->ring[AF_XDP_TX])) {
         af_xdp_vring_disable_kick(w->ring[AF_XDP_TX]);
-        qemu_bh_schedule(w->tx_bh);
+        tx_again(w);
     }
 }
 
@@ -362,6 +384,7 @@ static void detach(AfXdpWorker *w)
 
 typedef struct Request {
     AfXdpWorker *w;
+    QEMUBHFunc *bh;
     int i;
     int fd;
     bool on;
@@ -371,10 +394,25 @@ typedef struct Request {
     void (*func)(void *);
 } Request;
 
+static void run_bh(void *opaque)
+{
+    Request *r = opaque;
+
+    r->bh(r);
+    qemu_sem_post(&r->w->done);
+}
+
+/*
+ * Not by aio_wait_bh_oneshot(): that runs the main loop's bottom halves while
+ * it waits, and we may be in the midst of a change of the memory map, which
+ * they could change again. What runs in the worker never waits for us.
+ */
 static void run(AfXdpWorker *w, QEMUBHFunc *func, Request *request)
 {
     request->w = w;
-    aio_wait_bh_oneshot(w->ctx, func, request);
+    request->bh = func;
+    aio_bh_schedule_oneshot(w->ctx, run_bh, request);
+    qemu_sem_wait(&w->done);
 }
 
 AfXdpWorker *af_xdp_worker_new(AioContext *ctx, AfXdpCopy *copy,
@@ -388,6 +426,7 @@ AfXdpWorker *af_xdp_worker_new(AioContext *ctx, AfXdpCopy *copy,
     w->own.w = w;
     w->own.copy = copy;
     w->lent = g_ptr_array_new_with_free_func(g_free);
+    qemu_sem_init(&w->done, 0);
     w->tx_bh = aio_bh_new(ctx, tx_bh_run, w);
     w->tx_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS,
                                 tx_bh_run, w);
@@ -405,6 +444,7 @@ void af_xdp_worker_free(AfXdpWorker *w)
     g_assert(!w->running);
     qemu_bh_delete(w->tx_bh);
     timer_free(w->tx_timer);
+    qemu_sem_destroy(&w->done);
     g_ptr_array_free(w->lent, true);
     g_free(w->name);
     g_free(w);
@@ -629,8 +669,15 @@ void af_xdp_worker_tx(AfXdpWorker *w)
 static void lend_bh(void *opaque)
 {
     Request *r = opaque;
-    Source *source = g_new0(Source, 1);
+    Source *source;
 
+    for (guint i = 0; i < r->w->lent->len; i++) {
+        source = g_ptr_array_index(r->w->lent, i);
+        if (source->copy == r->copy) {
+            return;
+        }
+    }
+    source = g_new0(Source, 1);
     source->w = r->w;
     source->copy = r->copy;
     g_ptr_array_add(r->w->lent, source);

@@ -281,7 +281,10 @@ static Delivery reserve(AfXdpDatapath *dp, uint64_t need, uint32_t *n_elems)
         }
         /* The burst ends within the packet: begin one with this chain. */
         if (fresh) {
-            return held->n == BURST ? TOO_LONG : NO_BUFFER;
+            /* More would not help, or not fit: a guest made them so small. */
+            return held->n == BURST ||
+                   held->pool.max - held->pool.n < AF_XDP_VRING_CHAIN_MAX ?
+                   TOO_LONG : NO_BUFFER;
         }
         held_return(held, dp->rx);
         fresh = true;
@@ -375,8 +378,9 @@ AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
     AfXdpTurn turn = AF_XDP_TURN_MORE;
     uint64_t bytes = 0;
 
-    *state = AF_XDP_TX_IDLE;
     if (af_xdp_datapath_tx_fault(dp)) {
+        /* What was copied before goes out all the same. */
+        *state = af_xdp_copy_tx_flush(dp->copy);
         return AF_XDP_TURN_FAULT;
     }
     for (uint32_t i = 0; i < TURN_PACKETS && bytes < TURN_BYTES; i++) {

@@ -274,6 +274,8 @@ static ssize_t af_xdp_receive_iov(NetClientState *nc,
         AfXdpOwnPacket p = { s->copy, iov, iovcnt };
 
         af_xdp_vhost_call(s, af_xdp_send_own, &p);
+        /* If the kernel did not take it at once, the worker goes on. */
+        af_xdp_vhost_tx(s);
         return p.sent ? iov_size(iov, iovcnt) : -ENOBUFS;
     }
 
@@ -311,6 +313,8 @@ static void af_xdp_peer_changed(NetClientState *nc)
     if (nc->peer && (s->dev->down || s->dev->gone)) {
         nc->peer->link_down = true;
         s->dev->link_lowered = true;
+        /* The NIC is not ready to be told yet. */
+        qemu_bh_schedule(s->dev->link_bh);
     }
     if (nc->queue_index == 0) {
         af_xdp_netdev_learn_mac(s->dev);
@@ -555,6 +559,10 @@ void af_xdp_queue_lend(AfXdpState *s, bool lent)
     s->tx_writable = false;
     af_xdp_forget_plans(s);
     af_xdp_update_handlers(s);
+    if (!lent && !s->dev->gone) {
+        /* The worker may have left packets on their way. */
+        af_xdp_tx_flush_soon(s);
+    }
 }
 
 void af_xdp_queue_send(AfXdpState *s)

@@ -56,10 +56,33 @@ bool af_xdp_vhost_running(const AfXdpState *s)
     return s->vhost && af_xdp_worker_running(s->vhost->worker);
 }
 
-/* The worker that receives for queue pairs that the guest does not drive. */
-static AfXdpVhost *first(AfXdpVhost *v)
+static bool is_first(const AfXdpVhost *v)
 {
-    return v->s->dev->queues[0]->vhost;
+    return v->s->nc.queue_index == 0;
+}
+
+/*
+ * Who receives for queue pairs that the guest does not drive, or NULL at the
+ * end, when the first queue goes before the others.
+ */
+static AfXdpVhost *first(const AfXdpVhost *v)
+{
+    AfXdpState *s = v->s->dev->queues[0];
+
+    return s ? s->vhost : NULL;
+}
+
+static bool first_running(const AfXdpVhost *v)
+{
+    return first(v) && af_xdp_worker_running(first(v)->worker);
+}
+
+/* What is known of the rings is void: they have been unmapped. */
+static void forget_rings(AfXdpVhost *v)
+{
+    for (int i = 0; i < AF_XDP_RINGS; i++) {
+        v->ring[i].ready = false;
+    }
 }
 
 static const AfXdpLog *current_log(AfXdpVhost *v)
@@ -77,9 +100,9 @@ static const AfXdpLog *current_log(AfXdpVhost *v)
 static void assign(AfXdpVhost *v, bool was_lent)
 {
     AfXdpVhost *f = first(v);
-    bool own = af_xdp_worker_running(v->worker) && (v->enabled || v == f);
+    bool own = af_xdp_worker_running(v->worker) && v->enabled;
 
-    if (v == f || !af_xdp_worker_running(f->worker)) {
+    if (is_first(v) || !first_running(v)) {
         return;
     }
     if (own) {
@@ -130,6 +153,9 @@ static int vhost_af_xdp_set_features(struct vhost_dev *dev, uint64_t features)
     v->features = features;
     if (af_xdp_worker_running(v->worker)) {
         af_xdp_worker_set_log(v->worker, current_log(v));
+    } else {
+        /* A start begins with this: no ring is known yet. */
+        forget_rings(v);
     }
     return 0;
 }
@@ -139,7 +165,7 @@ static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
 {
     AfXdpVhost *v = dev_vhost(dev);
     g_autofree AfXdpRegion *regions = g_new(AfXdpRegion, mem->nregions);
-    AfXdpMemory *memory;
+    AfXdpMemory *memory, *old = v->memory;
     GError *gerr = NULL;
     int ret = 0;
 
@@ -158,12 +184,12 @@ static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
         memory = af_xdp_memory_new(NULL, 0, NULL);
         ret = -EINVAL;
     }
+    v->memory = memory;
     if (af_xdp_worker_running(v->worker)) {
         af_xdp_worker_set_memory(v->worker, memory);
     }
     /* Nobody uses the old one any more: its sections may go. */
-    af_xdp_memory_free(v->memory);
-    v->memory = memory;
+    af_xdp_memory_free(old);
     return ret;
 }
 
@@ -208,9 +234,13 @@ static int vhost_af_xdp_get_vring_base(struct vhost_dev *dev,
 {
     AfXdpVhost *v = dev_vhost(dev);
 
-    state->num = af_xdp_worker_running(v->worker) ?
-                 af_xdp_worker_base(v->worker, state->index) :
-                 v->ring[state->index].config.base;
+    if (af_xdp_worker_running(v->worker)) {
+        state->num = af_xdp_worker_base(v->worker, state->index);
+    } else {
+        /* The ring ends, maybe without having begun: another one failed. */
+        state->num = v->ring[state->index].config.base;
+        v->ring[state->index].ready = false;
+    }
     return 0;
 }
 
@@ -225,6 +255,13 @@ static int vhost_af_xdp_set_vring_addr(struct vhost_dev *dev,
     ring->config.device_gpa = addr->log_guest_addr;
     ring->ready = true;
     return 0;
+}
+
+/* Rings are little-endian here: virtio-net serves a legacy other one. */
+static int vhost_af_xdp_set_vring_endian(struct vhost_dev *dev,
+                                         struct vhost_vring_state *state)
+{
+    return state->num ? -ENOTSUP : 0;
 }
 
 static int vhost_af_xdp_set_vring_kick(struct vhost_dev *dev,
@@ -269,11 +306,38 @@ static int vhost_af_xdp_set_vring_enable(struct vhost_dev *dev, int enable)
     return 0;
 }
 
+static void vhost_stop(AfXdpVhost *v)
+{
+    AfXdpNetdev *dev = v->s->dev;
+    uint32_t base[AF_XDP_RINGS];
+
+    if (!af_xdp_worker_running(v->worker)) {
+        return;
+    }
+    af_xdp_worker_stop(v->worker, base);
+    for (int i = 0; i < AF_XDP_RINGS; i++) {
+        v->ring[i].config.base = base[i];
+    }
+    forget_rings(v);
+    af_xdp_queue_lend(v->s, false);
+    if (is_first(v)) {
+        for (uint32_t i = 1; i < dev->n_queues; i++) {
+            AfXdpVhost *other = dev->queues[i]->vhost;
+
+            if (!af_xdp_worker_running(other->worker)) {
+                af_xdp_queue_lend(other->s, false);
+            }
+        }
+    }
+}
+
 static int vhost_start(AfXdpVhost *v)
 {
     AfXdpNetdev *dev = v->s->dev;
-    bool is_first = v == first(v);
     GError *gerr = NULL;
+
+    /* virtio-net may have forgotten to, when a guest gave up MQ. */
+    vhost_stop(v);
 
     for (int i = 0; i < AF_XDP_RINGS; i++) {
         AfXdpVringConfig *config = &v->ring[i].config;
@@ -293,17 +357,18 @@ static int vhost_start(AfXdpVhost *v)
 
     /* The socket changes hands, see af_xdp_update_handlers(). */
     af_xdp_queue_lend(v->s, true);
-    if (!is_first) {
+    if (!is_first(v) && first(v)) {
         af_xdp_worker_take_back(first(v)->worker, v->s->copy);
     }
-    af_xdp_worker_set_active(v->worker, is_first || v->enabled);
+    af_xdp_worker_set_active(v->worker, is_first(v) || v->enabled);
     if (!af_xdp_worker_start(v->worker, v->ring, v->features, &gerr)) {
         error_report("af-xdp '%s': %s", dev->name, gerr->message);
         g_error_free(gerr);
+        forget_rings(v);
         af_xdp_queue_lend(v->s, false);
         return -EINVAL;
     }
-    if (!is_first) {
+    if (!is_first(v)) {
         assign(v, false);
         return 0;
     }
@@ -318,36 +383,16 @@ static int vhost_start(AfXdpVhost *v)
     return 0;
 }
 
-static void vhost_stop(AfXdpVhost *v)
-{
-    AfXdpNetdev *dev = v->s->dev;
-    uint32_t base[AF_XDP_RINGS];
-
-    if (!af_xdp_worker_running(v->worker)) {
-        return;
-    }
-    af_xdp_worker_stop(v->worker, base);
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        v->ring[i].config.base = base[i];
-        v->ring[i].ready = false;
-    }
-    af_xdp_queue_lend(v->s, false);
-    if (v == first(v)) {
-        for (uint32_t i = 1; i < dev->n_queues; i++) {
-            AfXdpVhost *other = dev->queues[i]->vhost;
-
-            if (!af_xdp_worker_running(other->worker)) {
-                af_xdp_queue_lend(other->s, false);
-            }
-        }
-    }
-}
-
 static int vhost_af_xdp_dev_start(struct vhost_dev *dev, bool started)
 {
     AfXdpVhost *v = dev_vhost(dev);
 
     if (started) {
+        if (!(v->features & (1ULL << VIRTIO_F_VERSION_1)) &&
+            dev->vdev->device_endian == VIRTIO_DEVICE_ENDIAN_BIG) {
+            forget_rings(v);
+            return -ENOTSUP;
+        }
         return vhost_start(v);
     }
     vhost_stop(v);
@@ -368,6 +413,7 @@ const VhostOps af_xdp_ops = {
     .vhost_set_vring_base = vhost_af_xdp_set_vring_base,
     .vhost_get_vring_base = vhost_af_xdp_get_vring_base,
     .vhost_set_vring_addr = vhost_af_xdp_set_vring_addr,
+    .vhost_set_vring_endian = vhost_af_xdp_set_vring_endian,
     .vhost_set_vring_kick = vhost_af_xdp_set_vring_kick,
     .vhost_set_vring_call = vhost_af_xdp_set_vring_call,
     .vhost_set_vring_enable = vhost_af_xdp_set_vring_enable,
@@ -422,13 +468,13 @@ void af_xdp_vhost_call(AfXdpState *s, void (*func)(void *), void *opaque)
 {
     AfXdpVhost *v = s->vhost;
 
-    if (!v || !af_xdp_worker_running(first(v)->worker)) {
-        func(opaque);
-    } else if (af_xdp_worker_running(v->worker) &&
-               (v->enabled || v == first(v))) {
+    if (v && af_xdp_worker_running(v->worker) &&
+        (v->enabled || is_first(v) || !first_running(v))) {
         af_xdp_worker_call(v->worker, func, opaque);
-    } else {
+    } else if (v && first_running(v)) {
         af_xdp_worker_call(first(v)->worker, func, opaque);
+    } else {
+        func(opaque);
     }
 }
 

@@ -91,7 +91,9 @@ static void af_xdp_set_link(AfXdpNetdev *dev, bool up)
 
         if (nic) {
             nc->peer->link_down = !up;
-        } else {
+        }
+        /* Lowered when there was no NIC, it is raised when there is one. */
+        if (!nic || up) {
             nc->link_down = !up;
         }
     }
@@ -111,6 +113,16 @@ void af_xdp_netdev_check_link(AfXdpNetdev *dev)
     NetClientState *peer = dev->queues[0]->nc.peer;
 
     if (dev->link_lowered && peer && !peer->link_down) {
+        af_xdp_set_link(dev, false);
+    }
+}
+
+/* A NIC has come while the interface is down. */
+static void af_xdp_tell_nic(void *opaque)
+{
+    AfXdpNetdev *dev = opaque;
+
+    if (dev->link_lowered && dev->queues[0]->nc.peer) {
         af_xdp_set_link(dev, false);
     }
 }
@@ -208,6 +220,9 @@ void af_xdp_netdev_free(AfXdpNetdev *dev)
 {
     GError *gerr = NULL;
 
+    if (dev->link_bh) {
+        qemu_bh_delete(dev->link_bh);
+    }
     if (dev->watch) {
         qemu_set_fd_handler(af_xdp_device_watch_fd(dev->watch),
                             NULL, NULL, NULL);
@@ -433,6 +448,7 @@ int net_init_af_xdp(const Netdev *netdev, const char *name,
     dev->ifname = g_strdup(info.name);
     dev->n_queues = opts.queues;
     dev->mac_filter = opts.mac_filter;
+    dev->link_bh = qemu_bh_new(af_xdp_tell_nic, dev);
     if (!af_xdp_threads_init(dev, &opts, errp)) {
         goto fail;
     }

@@ -78,6 +78,7 @@ struct AfXdpNetdev {
     bool mac_filter;
     bool down;                  /* the interface is */
     bool link_lowered;          /* by us, because of that */
+    QEMUBH *link_bh;            /* tells a NIC that has come meanwhile */
     bool gone;                  /* the interface does not exist any more */
     uint32_t n_queues;
     uint32_t n_live;            /* queues not yet cleaned up */

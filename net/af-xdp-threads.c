@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/eventfd.h>
 #include "hw/virtio/virtio.h"
 #include "net/af-xdp-threads.h"
 #include "net/af-xdp-vhost.h"
@@ -68,6 +69,49 @@ static IOThread *make_thread(const AfXdpThreads *t, const char *id,
     return obj ? IOTHREAD(obj) : NULL;
 }
 
+/*
+ * A netdev that was deleted keeps its threads until its NIC goes; another one
+ * may have its name by then.
+ */
+static char *free_id(const char *netdev, unsigned int queue)
+{
+    char *id = g_strdup_printf("%s-q%u", netdev, queue);
+
+    for (unsigned int i = 1;
+         object_resolve_path_component(object_get_internal_root(), id); i++) {
+        g_free(id);
+        id = g_strdup_printf("%s-q%u.%u", netdev, queue, i);
+    }
+    return id;
+}
+
+/*
+ * GLib ends the process if there is no descriptor for a new thread's context,
+ * so there must be enough before it asks: for a thread and a vhost device.
+ */
+static bool enough_descriptors(Error **errp)
+{
+    ERRP_GUARD();
+    int fds[8], n = 0, err = 0;
+
+    while (n < ARRAY_SIZE(fds) && !err) {
+        fds[n] = eventfd(0, EFD_CLOEXEC);
+        if (fds[n] < 0) {
+            err = errno;
+        } else {
+            n++;
+        }
+    }
+    while (n > 0) {
+        close(fds[--n]);
+    }
+    if (err) {
+        error_setg_errno(errp, err, "no file descriptors for vhost's threads");
+        error_append_hint(errp, "'ulimit -n' raises the limit.\n");
+    }
+    return !err;
+}
+
 /* The thread for queue @s, with a reference to it. */
 static IOThread *get_thread(AfXdpState *s, Error **errp)
 {
@@ -80,7 +124,7 @@ static IOThread *get_thread(AfXdpState *s, Error **errp)
         object_ref(OBJECT(iothread));
         return iothread;
     }
-    id = g_strdup_printf("%s-q%u", s->dev->name, s->nc.queue_index);
+    id = free_id(s->dev->name, s->nc.queue_index);
     iothread = make_thread(t, id, errp);
     if (iothread) {
         object_ref(OBJECT(iothread));
@@ -118,7 +162,7 @@ static bool start_all(AfXdpNetdev *dev, Error **errp)
     for (uint32_t i = 0; i < dev->n_queues; i++) {
         AfXdpState *s = dev->queues[i];
 
-        s->iothread = get_thread(s, errp);
+        s->iothread = enough_descriptors(errp) ? get_thread(s, errp) : NULL;
         if (!s->iothread) {
             stop_all(dev);
             return false;
@@ -202,8 +246,13 @@ static bool is_virtio_net(const char *model)
 }
 
 /* Why vhost cannot serve the NIC @peer, or NULL if it can. */
-static char *refuse(NetClientState *peer)
+static char *refuse(AfXdpNetdev *dev, NetClientState *peer)
 {
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        if (!QTAILQ_EMPTY(&dev->queues[i]->nc.filters)) {
+            return g_strdup("a filter object is on the netdev");
+        }
+    }
     if (peer->info->type != NET_CLIENT_DRIVER_NIC) {
         return g_strdup("the netdev is behind a hub");
     }
@@ -231,7 +280,8 @@ bool af_xdp_threads_check_nic(NetClientState *nc, ObjectClass *oc,
         error_setg(errp, "netdev '%s' has 'vhost=on', which needs a "
                    "virtio-net device", dev->name);
         error_append_hint(errp, "With 'vhost=auto' or without it the netdev "
-                          "serves any network card.\n");
+                          "serves any network card. -nic takes "
+                          "'model=virtio-net-pci'.\n");
         return false;
     }
     return true;
@@ -243,17 +293,22 @@ void af_xdp_threads_nic_changed(AfXdpNetdev *dev)
     NetClientState *peer = dev->queues[0]->nc.peer;
     Error *err = NULL;
 
-    if (t->mode == AF_XDP_VHOST_ON && peer &&
-        peer->info->type != NET_CLIENT_DRIVER_NIC) {
-        /* A NIC would have been refused. */
-        warn_report("af-xdp '%s': 'vhost=on' has no effect behind a hub",
-                    dev->name);
-    }
-    if (!peer || t->mode != AF_XDP_VHOST_AUTO) {
+    if (!peer || t->mode == AF_XDP_VHOST_OFF) {
         return;
     }
     g_free(t->why_not);
-    t->why_not = refuse(peer);
+    t->why_not = refuse(dev, peer);
+    if (t->why_not && t->mode == AF_XDP_VHOST_ON) {
+        /* QEMU refuses the NIC next, but without a word about the netdev. */
+        warn_report("af-xdp '%s': 'vhost=on' is not possible: %s; "
+                    "'vhost=auto' leaves packets to the main loop then",
+                    dev->name, t->why_not);
+        if (peer->info->type != NET_CLIENT_DRIVER_NIC) {
+            /* It cannot refuse a hub. */
+            stop_all(dev);
+        }
+        return;
+    }
     if (t->why_not) {
         /* A NIC before this one may have been of another kind. */
         stop_all(dev);

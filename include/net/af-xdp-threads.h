@@ -3,7 +3,7 @@
  *
  * Either QEMU's main loop, through the net layer, or a thread for each queue
  * pair, as a vhost device of virtio-net. The threads are those of the user's
- * iothread objects or the netdev's own, named NETDEV-qN.
+ * iothread objects or the netdev's own, with the ids NETDEV-qN.
  *
  *     vhost=off   the main loop
  *     vhost=on    threads, from the beginning; other NICs are refused

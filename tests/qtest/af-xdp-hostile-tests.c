@@ -499,8 +499,39 @@ static void test_sock_fds(void)
     axt_net_stop(&net);
 }
 
+/* QEMU is killed: the kernel detaches the program. */
+static void test_sigkill(void)
+{
+    g_autofree char *netdev = g_strconcat("af-xdp,id=n0,queues=2,ifname="
+                                          AXT_DEV, axt_path(), NULL);
+    char *argv[] = {
+        (char *)getenv("QTEST_QEMU_BINARY"), (char *)"-machine",
+        (char *)"none,accel=qtest", (char *)"-nodefaults",
+        (char *)"-display", (char *)"none", (char *)"-netdev", netdev, NULL,
+    };
+    AxtWire *wire = axt_wire_new(2, 1500);
+    gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
+    GPid pid;
+
+    g_assert_true(g_spawn_async(NULL, argv, NULL,
+                                G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
+                                NULL));
+    while (!axt_prog_id(wire->ifindex)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(1000);
+    }
+    kill(pid, SIGKILL);
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    while (axt_prog_id(wire->ifindex)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(1000);
+    }
+    axt_wire_free(wire);
+}
+
 void axt_add_hostile_tests(void)
 {
+    axt_add("life/sigkill", test_sigkill);
     axt_add("hostile/grow", test_grow);
     axt_add("hostile/toggle-mq", test_toggle);
     axt_add_data("hostile/eject-tx", GINT_TO_POINTER(AXT_VIRTIO), test_eject);

@@ -504,6 +504,39 @@ static void test_down_up(void)
     axt_net_stop(&net);
 }
 
+/* The interface is down already when the NIC comes. */
+static void test_down_plug(void)
+{
+    AxtNet net;
+    unsigned i;
+
+    net.wire = axt_wire_new(1, 1500);
+    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV "%s",
+                        axt_path());
+    for (i = 0; i < 3; i++) {
+        axt_ip("link set dev " AXT_DEV " down");
+        wait_interface(&net, false);
+        qtest_qmp_device_add(net.vm->qts, "virtio-net-pci", "nic",
+                             "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
+        net.nic = axt_virtio_new(net.vm, 1);
+        wait_link(&net, false);
+        send_in_vain(&net);
+        axt_ip("link set dev " AXT_DEV " up");
+        wait_link(&net, true);
+        settle(&net);
+        axt_some_traffic(&net);
+        if (axt_vhost()) {
+            g_autofree char *info = qtest_hmp(net.vm->qts, "info network");
+
+            g_assert_nonnull(strstr(info, "vhost=on"));
+        }
+        axt_unplug(net.vm, "nic");
+        axt_nic_free(net.nic);
+    }
+    axt_vm_free(net.vm);
+    axt_wire_free(net.wire);
+}
+
 /*
  * The interface is down, then the user takes the link down as well: only he
  * may raise it again.
@@ -703,36 +736,6 @@ static void test_idle(void)
     axt_net_stop(&net);
 }
 
-/* QEMU is killed: the kernel detaches the program. */
-static void test_sigkill(void)
-{
-    g_autofree char *netdev = g_strconcat("af-xdp,id=n0,queues=2,ifname="
-                                          AXT_DEV, axt_path(), NULL);
-    char *argv[] = {
-        (char *)getenv("QTEST_QEMU_BINARY"), (char *)"-machine",
-        (char *)"none,accel=qtest", (char *)"-nodefaults",
-        (char *)"-display", (char *)"none", (char *)"-netdev", netdev, NULL,
-    };
-    AxtWire *wire = axt_wire_new(2, 1500);
-    gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
-    GPid pid;
-
-    g_assert_true(g_spawn_async(NULL, argv, NULL,
-                                G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
-                                NULL));
-    while (!axt_prog_id(wire->ifindex)) {
-        g_assert_cmpint(g_get_monotonic_time(), <, end);
-        g_usleep(1000);
-    }
-    kill(pid, SIGKILL);
-    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
-    while (axt_prog_id(wire->ifindex)) {
-        g_assert_cmpint(g_get_monotonic_time(), <, end);
-        g_usleep(1000);
-    }
-    axt_wire_free(wire);
-}
-
 /* @vhost: under valgrind on both ways; that takes a while. */
 static void add_with_valgrind(const char *name, void (*func)(void), bool vhost)
 {
@@ -766,6 +769,7 @@ void axt_add_lifecycle_tests(void)
                         GINT_TO_POINTER(AXT_E1000E), test_deleted);
     axt_add("life/moved", test_moved);
     axt_add("life/down-up", test_down_up);
+    axt_add("life/down-plug", test_down_plug);
     axt_add_data("life/down-link-off/netdev", "n0", test_down_link_off);
     axt_add_data("life/down-link-off/nic", "nic", test_down_link_off);
     axt_add_data("life/link-off-down/netdev", "n0", test_link_off_down);
@@ -775,5 +779,4 @@ void axt_add_lifecycle_tests(void)
     axt_add("life/flapping", test_flapping);
     axt_add("life/peer-down", test_peer_down);
     axt_add("life/idle", test_idle);
-    axt_add("life/sigkill", test_sigkill);
 }

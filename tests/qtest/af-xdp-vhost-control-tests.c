@@ -5,6 +5,10 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/bswap.h"
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include "libqos/pci.h"
 #include "hw/pci/pci_regs.h"
 #include "qobject/qdict.h"
@@ -426,6 +430,193 @@ static void test_iothreads(void)
     axt_net_stop(&net);
 }
 
+/* Before AXT_SLOT, so that the driver of a NIC there finds that one. */
+#define OLD_SLOT 3
+#define OLD_DEV "axt-old"
+
+/* A netdev and a NIC with it, on a device that nobody listens to. */
+static AxtNic *plug_old(AxtNet *net)
+{
+    g_autofree char *options = g_strconcat("ifname=" OLD_DEV, axt_path(), NULL);
+    g_autofree char *error = axt_netdev_add(net->vm, "n0", options);
+    uint8_t buf[AXT_LEN_MIN];
+    AxtNic *nic;
+
+    g_assert_cmpstr(error, ==, NULL);
+    qtest_qmp_device_add(net->vm->qts, "virtio-net-pci", "old",
+                         "{'netdev': 'n0', 'addr': '3', 'romfile': ''}");
+    nic = axt_virtio_new(net->vm, 1);
+    axt_frame_fill(buf, sizeof(buf), 0, 0);
+    axt_nic_send(nic, 0, buf, sizeof(buf));
+    axt_nic_tx_wait(nic, 0);
+    return nic;
+}
+
+static void unplug_new(AxtNet *net)
+{
+    axt_unplug(net->vm, "nic");
+    axt_nic_free(net->nic);
+    axt_netdev_del(net->vm, "n0");
+    g_assert_cmpuint(axt_prog_id(net->wire->ifindex), ==, 0);
+}
+
+/*
+ * The netdev is deleted under a living NIC, and another one gets its name
+ * while that NIC lives on. Nothing of the two gets mixed up.
+ */
+static void test_netdev_del_same_name(void)
+{
+    unsigned i, fds = 0;
+    int old_ifindex;
+    AxtNet net;
+
+    net.wire = axt_wire_new(1, 1500);
+    axt_ip("link add " OLD_DEV " numrxqueues 1 numtxqueues 1 "
+           "type veth peer name axt-old2 numrxqueues 1 numtxqueues 1");
+    axt_ip("link set dev " OLD_DEV " up");
+    axt_ip("link set dev axt-old2 up");
+    old_ifindex = if_nametoindex(OLD_DEV);
+    net.vm = axt_vm_new("%s", "");
+    for (i = 0; i < 4; i++) {
+        AxtNic *old = plug_old(&net);
+
+        axt_netdev_del(net.vm, "n0");
+        axt_net_plug(&net, "ifname=" AXT_DEV);
+        axt_some_traffic(&net);
+        g_assert_false(axt_nic_link_up(old));
+        if (i % 2) {
+            unplug_new(&net);
+        }
+        axt_unplug_slot(net.vm, "old", OLD_SLOT);
+        axt_nic_free(old);
+        g_assert_cmpuint(axt_prog_id(old_ifindex), ==, 0);
+        if (i % 2 == 0) {
+            axt_some_traffic(&net);
+            unplug_new(&net);
+        }
+        if (i == 1) {
+            fds = axt_vm_fds(net.vm);
+        }
+    }
+    g_assert_cmpuint(axt_vm_fds(net.vm), ==, fds);
+    axt_vm_free(net.vm);
+    axt_ip("link del " OLD_DEV);
+    axt_wire_free(net.wire);
+}
+
+/*
+ * So many frames of the guest may go out while one waits for it: many times
+ * what its ring holds, no matter how fast the machine is. At most FLOOD_STEP
+ * count each time the test looks, which may come late itself.
+ */
+#define FLOOD_PATIENCE 50000
+#define FLOOD_STEP 2048
+
+/* Enough for one to run while another has to wait for a processor. */
+#define FLOOD_THREADS 2
+
+typedef struct Flood {
+    AxtRing *ring;
+    bool stop;
+} Flood;
+
+/* All descriptors are given back the moment that they are used. */
+static gpointer flood(gpointer opaque)
+{
+    Flood *f = opaque;
+    AxtRing *r = f->ring;
+
+    while (!qatomic_read(&f->stop)) {
+        __virtio16 old = qatomic_read(&r->avail->idx);
+        uint16_t used = le16_to_cpu(qatomic_load_acquire(&r->used->idx));
+        uint16_t avail = used + r->size;
+
+        /* There are others that do the same: never go back. */
+        if ((int16_t)(avail - le16_to_cpu(old)) > 0) {
+            qatomic_cmpxchg(&r->avail->idx, old, cpu_to_le16(avail));
+        }
+    }
+    return NULL;
+}
+
+/* A guest that never stops sending still gets what is sent to it. */
+static void test_tx_flood(void)
+{
+    struct tpacket_stats stats;
+    socklen_t len = sizeof(stats);
+    uint8_t buf[AXT_LEN_MAX];
+    unsigned i, sent;
+    GThread *threads[FLOOD_THREADS];
+    uint16_t used, last_used = 0;
+    AxtVirtio *v;
+    AxtNet net;
+    AxtVq *tx;
+    Flood f;
+
+    axt_vhost_start(&net, 1, ",tx_queue_size=1024", NULL);
+    v = axt_virtio(net.nic);
+    tx = &v->tx[0];
+    g_assert_cmpuint(le16_to_cpu(tx->ring.used->idx), ==, 0);
+    memset(axt_ram(net.vm, tx->bufs), 0, v->hdr_len);
+    axt_frame_fill(axt_ram(net.vm, tx->bufs + v->hdr_len), AXT_LEN_MAX, 0, 0);
+    for (i = 0; i < tx->ring.size; i++) {
+        tx->ring.desc[i] = (struct vring_desc) {
+            .addr = cpu_to_le64(tx->bufs),
+            .len = cpu_to_le32(v->hdr_len + AXT_LEN_MAX),
+        };
+        tx->ring.avail->ring[i] = cpu_to_le16(i);
+    }
+    f = (Flood) { .ring = &tx->ring };
+    for (i = 0; i < FLOOD_THREADS; i++) {
+        threads[i] = g_thread_new("flood", flood, &f);
+    }
+
+    for (sent = 0; sent < 300; sent++) {
+        gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
+        unsigned passed = 0;
+        ssize_t n;
+
+        axt_frame_fill(buf, AXT_LEN_MIN, sent, 0);
+        axt_wire_send(net.wire, buf, AXT_LEN_MIN);
+        do {
+            /* All processors are the flood's and the worker's. */
+            g_usleep(1000);
+            if (!(le16_to_cpu(qatomic_read(&tx->ring.used->flags)) &
+                  VRING_USED_F_NO_NOTIFY)) {
+                axt_virtio_kick(net.nic, tx);
+            }
+            n = axt_nic_rx(net.nic, 0, buf, sizeof(buf));
+            used = le16_to_cpu(qatomic_read(&tx->ring.used->idx));
+            passed += MIN((uint16_t)(used - last_used), FLOOD_STEP);
+            last_used = used;
+            if (n < 0 && (passed > FLOOD_PATIENCE ||
+                          g_get_monotonic_time() > end)) {
+                g_autofree char *info = qtest_hmp(net.vm->qts, "info network");
+
+                g_error("frame %u still waits after %u of the guest's\n%s",
+                        sent, passed, info);
+            }
+        } while (n < 0 || !axt_frame_is_ours(buf, n));
+        g_assert_cmpuint(axt_frame_check(buf, n, NULL), ==, sent);
+        axt_nic_rx_kick(net.nic, 0);
+    }
+    axt_vhost_assert_running(&net);
+    g_assert_cmpuint(axt_counter(net.vm, "tx"), >=, tx->ring.size);
+
+    qatomic_set(&f.stop, true);
+    for (i = 0; i < FLOOD_THREADS; i++) {
+        g_thread_join(threads[i]);
+    }
+    axt_virtio_again(net.nic, NULL);
+    while (axt_wire_recv(net.wire, 0, buf, sizeof(buf), 50) >= 0) {
+        /* More than the test's socket holds; forget what it has lost. */
+    }
+    g_assert_cmpint(getsockopt(net.wire->fd[0], SOL_PACKET, PACKET_STATISTICS,
+                               &stats, &len), ==, 0);
+    axt_some_traffic(&net);
+    axt_net_stop(&net);
+}
+
 static void assert_idle(AxtNet *net)
 {
     unsigned cpu;
@@ -460,6 +651,7 @@ static void test_idle(void)
 
 void axt_add_vhost_control_tests(void)
 {
+    axt_add("life/netdev-del-same-name", test_netdev_del_same_name);
     axt_add_vhost("calls/vectors", test_vectors);
     axt_add_vhost_data("control/stop-cont/split", GINT_TO_POINTER(false),
                        test_stop_cont);
@@ -476,5 +668,6 @@ void axt_add_vhost_control_tests(void)
                        test_query);
     axt_add_vhost("control/pairs", test_pairs);
     axt_add_vhost("control/iothreads", test_iothreads);
+    axt_add_vhost("tx-flood", test_tx_flood);
     axt_add_vhost("idle", test_idle);
 }

@@ -13,8 +13,9 @@
 #include "qemu/bswap.h"
 #include <sys/mman.h>
 #include "qobject/qdict.h"
-#include "af-xdp-net.h"
-#include "af-xdp-virtio.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_pci.h"
+#include "af-xdp-flow.h"
 
 #define QUEUES 2
 
@@ -29,19 +30,24 @@ typedef struct Setup {
     int errors;                 /* what QEMU writes to stderr */
 } Setup;
 
-static void setup(Setup *s)
+static void setup_pairs(Setup *s, unsigned pairs)
 {
     AxtNet *net = &s->net;
 
     s->errors = memfd_create("axt-errors", 0);
     g_assert_cmpint(s->errors, >=, 0);
-    net->wire = axt_wire_new(QUEUES, 1500);
+    net->wire = axt_wire_new(pairs, 1500);
     /* The shell that starts QEMU opens it. */
     net->vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",queues=%u%s "
                          "-device virtio-net-pci," AXT_NIC_ARGS ",id=nic,"
                          "mq=on,vectors=6,packed=on 2>>/proc/self/fd/%d",
-                         QUEUES, axt_path(), s->errors);
-    net->nic = axt_virtio_new(net->vm, QUEUES);
+                         pairs, axt_path(), s->errors);
+    net->nic = axt_virtio_new(net->vm, pairs);
+}
+
+static void setup(Setup *s)
+{
+    setup_pairs(s, QUEUES);
 }
 
 static void teardown(Setup *s)
@@ -567,6 +573,110 @@ static void test_addresses(void)
     teardown(&s);
 }
 
+/* Make a ring empty, as before its first use; the device is reset. */
+static void empty_ring(AxtVirtio *v, AxtVq *q)
+{
+    AxtVm *vm = v->nic.vm;
+    QVirtQueue *vq = q->vq;
+    AxtRing *r = &q->ring;
+
+    axt_ring_clear(r);
+    axt_ring_init(r, vq->size, false, false, axt_ram(vm, vq->desc),
+                  axt_ram(vm, vq->avail), axt_ram(vm, vq->used));
+    r->avail->idx = 0;
+    memset(r->used, 0, sizeof(*r->used) + r->size * sizeof(r->used->ring[0]));
+}
+
+/* Tell the device of a ring, which is at @vq. */
+static void enable_ring(AxtVirtio *v, QVirtQueue *vq)
+{
+    QVirtioDevice *vdev = &v->dev->vdev;
+
+    vdev->bus->queue_select(vdev, vq->index);
+    vdev->bus->set_queue_address(vdev, vq);
+    qpci_io_writew(v->dev->pdev, v->dev->bar, v->dev->common_cfg_offset +
+                   offsetof(struct virtio_pci_common_cfg, queue_enable), 1);
+}
+
+static void reset_and_negotiate(AxtVirtio *v)
+{
+    qvirtio_start_device(&v->dev->vdev);
+    qvirtio_set_features(&v->dev->vdev, v->features);
+}
+
+/*
+ * A start fails half-way, as only one of two rings is in RAM. The next driver
+ * has a ring to send alone: the other one of before is nothing to the device.
+ */
+static void test_half_start(void)
+{
+    g_autofree uint8_t *ring_copy = NULL, *bufs_copy = NULL;
+    uint8_t *bufs, *ring;
+    size_t ring_size;
+    unsigned i, failures;
+    QVirtioDevice *vdev;
+    QVirtQueue bad;
+    AxtVirtio *v;
+    AxtVq *rx;
+    Setup s;
+
+    setup_pairs(&s, 1);
+    v = axt_virtio(s.net.nic);
+    vdev = &v->dev->vdev;
+    rx = &v->rx[0];
+    g_assert_cmpuint(v->tx[0].n_free, ==, v->tx[0].n_slots);
+
+    reset_and_negotiate(v);
+    empty_ring(v, rx);
+    empty_ring(v, &v->tx[0]);
+    for (i = 0; i < rx->n_slots; i++) {
+        const AxtSeg seg = { rx->at[i], AXT_RX_BUF, true };
+
+        offer(&rx->ring, &seg, 1);
+    }
+    bad = *v->tx[0].vq;
+    bad.desc = bad.avail = bad.used = NOWHERE;
+    failures = warnings(&s, "unable to start vhost net");
+    enable_ring(v, rx->vq);
+    enable_ring(v, &bad);
+    vdev->bus->set_status(vdev, vdev->bus->get_status(vdev) |
+                                VIRTIO_CONFIG_S_DRIVER_OK);
+    g_assert_cmpuint(warnings(&s, "unable to start vhost net"), ==,
+                     failures + 1);
+
+    reset_and_negotiate(v);
+    /* What the device would use if it remembered it: nothing used so far. */
+    memset(rx->ring.used, 0, sizeof(*rx->ring.used) +
+           rx->ring.size * sizeof(rx->ring.used->ring[0]));
+    ring = axt_ram(s.net.vm, rx->vq->desc);
+    ring_size = (uint8_t *)&rx->ring.used->ring[rx->ring.size] - ring;
+    bufs = axt_ram(s.net.vm, rx->bufs);
+    memset(bufs, 0xa5, axt_vq_bytes(rx));
+    ring_copy = g_memdup2(ring, ring_size);
+    bufs_copy = g_memdup2(bufs, axt_vq_bytes(rx));
+    enable_ring(v, v->tx[0].vq);
+    qvirtio_set_driver_ok(vdev);
+    axt_vhost_assert_running(&s.net);
+
+    for (i = 0; i < 5; i++) {
+        from_wire(&s.net, 20);
+        /* The worker looks at all it has. */
+        axt_virtio_kick(s.net.nic, rx);
+        axt_to_wire(&s.net, 0, 100, axt_len_small);
+        g_usleep(10000);
+    }
+    g_assert_cmpuint(le16_to_cpu(rx->ring.used->idx), ==, 0);
+    g_assert_cmpint(memcmp(ring, ring_copy, ring_size), ==, 0);
+    g_assert_cmpint(memcmp(bufs, bufs_copy, axt_vq_bytes(rx)), ==, 0);
+
+    axt_virtio_again(s.net.nic, NULL);
+    axt_vhost_assert_running(&s.net);
+    from_wire(&s.net, 64);
+    some_arrive(&s.net, 0);
+    axt_to_wire(&s.net, 0, 100, axt_len_sweep);
+    teardown(&s);
+}
+
 static void wait_migrated(AxtVm *vm)
 {
     gint64 end = g_get_monotonic_time() + 4 * AXT_TIMEOUT_US;
@@ -618,5 +728,6 @@ void axt_add_vhost_hostile_tests(void)
     axt_add_vhost("broken/kicks", test_kicks);
     axt_add_vhost("broken/used-rewritten", test_used_rewritten);
     axt_add_vhost("broken/addresses", test_addresses);
+    axt_add_vhost("broken/half-start", test_half_start);
     axt_add_vhost("broken/stop", test_broken_stop);
 }

@@ -170,11 +170,16 @@ void axt_netdev_del(AxtVm *vm, const char *id)
                              " 'arguments': {'id': %s}}", id);
 }
 
-void axt_unplug(AxtVm *vm, const char *id)
+void axt_unplug_slot(AxtVm *vm, const char *id, unsigned slot)
 {
     qtest_qmp_device_del_send(vm->qts, id);
-    qtest_outl(vm->qts, PCI_EJECT_PORT, 1u << AXT_SLOT);
+    qtest_outl(vm->qts, PCI_EJECT_PORT, 1u << slot);
     qtest_qmp_eventwait(vm->qts, "DEVICE_DELETED");
+}
+
+void axt_unplug(AxtVm *vm, const char *id)
+{
+    axt_unplug_slot(vm, id, AXT_SLOT);
 }
 
 uint64_t axt_counter(AxtVm *vm, const char *name)

@@ -76,6 +76,9 @@ void axt_netdev_del(AxtVm *vm, const char *id);
 /* axt_unplug: device_del, with the guest's consent, and wait for the end. */
 void axt_unplug(AxtVm *vm, const char *id);
 
+/* axt_unplug_slot: the same for a device that is not in AXT_SLOT. */
+void axt_unplug_slot(AxtVm *vm, const char *id, unsigned slot);
+
 /*
  * axt_counter: sum over all queues of a counter in "info network", which
  * shows some only when they are not 0.

@@ -39,6 +39,11 @@ help:
 	@echo '  SECONDS=N       for each target (600)'
 	@echo '  TARGET=NAME     this one only: $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))'
 	@echo
+	@echo 'Variables of make bench (more: scripts/bench --help, tests/bench/README.rst):'
+	@echo '  QUICK=1         short, not to be quoted'
+	@echo '  COMPARE=FILE    with the JSON file of an earlier run'
+	@echo '  UPSTREAM=FILE   this QEMU for the rows of upstream and tap'
+	@echo
 	@echo 'Variables of make bench-core:'
 	@echo '  MS=N            milliseconds for each figure (50)'
 	@echo '  CASE=PREFIX     these only, as in "tx/split" or "rx/packed/two/64"'

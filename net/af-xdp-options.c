@@ -246,6 +246,12 @@ static bool check_poll(const AfXdpOptionsIn *in, const char *name, bool has,
     if (!has) {
         return true;
     }
+    if (value < 0) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'%s=%" PRId64 "' is out of range, give a number "
+                         "from 0", name, value);
+        return false;
+    }
     if (in->iothread) {
         af_xdp_error_set(errp, 0, NULL,
                          "'%s' does not go with 'iothread', write it as "
@@ -258,12 +264,6 @@ static bool check_poll(const AfXdpOptionsIn *in, const char *name, bool has,
                          "'%s' does not go with 'vhost=off', which leaves "
                          "packets to the main loop; leave one of them out",
                          name);
-        return false;
-    }
-    if (value < 0) {
-        af_xdp_error_set(errp, 0, NULL,
-                         "'%s=%" PRId64 "' is out of range, give a number "
-                         "from 0", name, value);
         return false;
     }
     *out = value;

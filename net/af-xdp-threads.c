@@ -11,6 +11,7 @@
 #include "net/af-xdp-vhost.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include "qemu/id.h"
 #include "standard-headers/linux/virtio_config.h"
 
 /*
@@ -39,7 +40,9 @@ static IOThread *find_named(const char *id, Error **errp)
 
     if (!obj) {
         error_setg(errp, "'iothread=%s': there is no object of that id", id);
-        error_append_hint(errp, "-object iothread,id=%s makes one.\n", id);
+        if (id_wellformed(id)) {
+            error_append_hint(errp, "-object iothread,id=%s makes one.\n", id);
+        }
         return NULL;
     }
     iothread = (IOThread *)object_dynamic_cast(obj, TYPE_IOTHREAD);

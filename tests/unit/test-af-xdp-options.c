@@ -368,6 +368,8 @@ static void test_threads_bad(void)
         .has_poll_grow = true, .has_vhost = true, .vhost = AF_XDP_VHOST_OFF);
     BAD(("-object iothread,id=...,poll-shrink=4"), .ifname = "veth0",
         .iothread = "a", .has_poll_shrink = true, .poll_shrink = 4);
+    BAD(("poll-grow=-1", "out of range"), .ifname = "veth0", .iothread = "a",
+        .has_poll_grow = true, .poll_grow = -1);
     BAD(("poll-max-ns=-1", "out of range"), .ifname = "veth0",
         .has_poll_max_ns = true, .poll_max_ns = -1);
 }

@@ -8,7 +8,6 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include "net/af-xdp-datapath.h"
-#include "net/af-xdp-iov.h"
 #include "net/af-xdp-lines.h"
 
 /*

@@ -30,7 +30,7 @@
  * descriptors come last (2.7.4.2, 2.8.17) holds by itself.
  *
  * Nothing is assumed about the layout within a chain (2.7.4.1); a header may
- * be anywhere in it, and af-xdp-iov.h finds it.
+ * be anywhere in it.
  *
  * Threads: not locked; one thread at a time. Those of different queues share no
  * cache line (af-xdp-lines.h).

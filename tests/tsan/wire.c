@@ -5,7 +5,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "net/af-xdp-iov.h"
+#include "af-xdp-vring-driver.h"
 #include "qemu/atomic.h"
 #include "wire.h"
 
@@ -99,7 +99,7 @@ static void wire_receive(Wire *wire, unsigned int queue)
     uint32_t n;
 
     while ((n = af_xdp_copy_rx_next(copy, iov)) > 0) {
-        size_t len = af_xdp_iov_copy_from(iov, n, 0, frame, sizeof(frame));
+        size_t len = driver_gather(iov, n, frame, sizeof(frame));
 
         g_assert_cmpuint(packet_check(frame, len, wire->last), ==,
                          FROM_GUEST);

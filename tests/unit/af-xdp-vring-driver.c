@@ -475,3 +475,17 @@ void driver_call_at(Driver *d, uint64_t event)
                          __ATOMIC_RELAXED);
     }
 }
+
+size_t driver_gather(const struct iovec *iov, uint32_t n, void *buf,
+                     size_t max)
+{
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        size_t piece = MIN(iov[i].iov_len, max - len);
+
+        memcpy((char *)buf + len, iov[i].iov_base, piece);
+        len += piece;
+    }
+    return len;
+}

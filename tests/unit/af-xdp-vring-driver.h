@@ -152,4 +152,8 @@ void driver_call_off(Driver *d);
  */
 void driver_call_at(Driver *d, uint64_t event);
 
+/* driver_gather: at most @max bytes of a vector, in one piece; how many. */
+size_t driver_gather(const struct iovec *iov, uint32_t n, void *buf,
+                     size_t max);
+
 #endif /* AF_XDP_VRING_DRIVER_H */

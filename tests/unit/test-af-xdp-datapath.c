@@ -13,7 +13,6 @@
 #include "af-xdp-vring-driver.h"
 #include "ebpf/ebpf_af_xdp.h"
 #include "net/af-xdp-datapath.h"
-#include "net/af-xdp-iov.h"
 
 #define MERGEABLE (1ULL << VIRTIO_NET_F_MRG_RXBUF)
 #define MODERN (1ULL << VIRTIO_F_VERSION_1)
@@ -137,7 +136,7 @@ static size_t wire_receive(Bench *b, uint8_t *frame)
         }
         g_usleep(50);
     }
-    len = af_xdp_iov_copy_from(iov, n, 0, frame, FRAME_MAX);
+    len = driver_gather(iov, n, frame, FRAME_MAX);
     af_xdp_copy_rx_flush(b->wire);
     return len;
 }

@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "net/af-xdp-error.h"
-#include "net/af-xdp-iov.h"
 #include "net/af-xdp-memory.h"
 
 #define KIB UINT64_C(1024)
@@ -296,58 +295,6 @@ static void test_log_threads(void)
     g_assert_cmphex(word, ==, 3UL << 3);
 }
 
-static void test_iov(void)
-{
-    uint8_t flat[40], mem[40], out[40];
-    struct iovec iov[] = {
-        { mem, 1 }, { mem + 1, 0 }, { mem + 1, 9 }, { mem + 10, 20 },
-        { mem + 30, 10 }, { mem + 40, 0 },
-    };
-    struct iovec cut[ARRAY_SIZE(iov)];
-    uint32_t n_iov = ARRAY_SIZE(iov);
-
-    for (int i = 0; i < 40; i++) {
-        flat[i] = i;
-    }
-    for (size_t off = 0; off < 44; off++) {
-        for (size_t len = 0; len < 44; len++) {
-            size_t want = off < 40 ? MIN(len, 40 - off) : 0, sum = 0;
-            uint32_t n;
-
-            memset(mem, 0xff, sizeof(mem));
-            g_assert_cmpuint(af_xdp_iov_copy_to(iov, n_iov, off, flat,
-                                                MIN(len, 40)), ==,
-                             MIN(want, 40));
-            for (size_t i = 0; i < 40; i++) {
-                g_assert_cmpuint(mem[i], ==, i >= off && i < off + want ?
-                                 flat[i - off] : 0xff);
-            }
-            memcpy(mem, flat, 40);
-            memset(out, 0xff, sizeof(out));
-            g_assert_cmpuint(af_xdp_iov_copy_from(iov, n_iov, off, out, len),
-                             ==, want);
-            g_assert_cmpint(memcmp(out, flat + MIN(off, 40), want), ==, 0);
-
-            n = af_xdp_iov_slice(iov, n_iov, off, len, cut, n_iov);
-            for (uint32_t i = 0; i < n; i++) {
-                g_assert_cmpuint(cut[i].iov_len, >, 0);
-                g_assert_true(cut[i].iov_base == mem + off + sum);
-                sum += cut[i].iov_len;
-            }
-            g_assert_cmpuint(sum, ==, want);
-            /* In place, and with no room. */
-            memcpy(cut, iov, sizeof(iov));
-            g_assert_cmpuint(af_xdp_iov_slice(cut, n_iov, off, len, cut,
-                                              n_iov), ==, n);
-            g_assert_cmpuint(af_xdp_iov_slice(iov, n_iov, off, len, cut, 0),
-                             ==, 0);
-        }
-    }
-    g_assert_cmpuint(af_xdp_iov_copy_from(iov, n_iov, SIZE_MAX, out, 1), ==, 0);
-    g_assert_cmpuint(af_xdp_iov_copy_from(iov, 0, 0, out, 1), ==, 0);
-    g_assert_cmpuint(af_xdp_iov_slice(iov, n_iov, 39, SIZE_MAX, cut, 6), ==, 1);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -361,6 +308,5 @@ int main(int argc, char **argv)
     g_test_add_func("/log/pages", test_log);
     g_test_add_func("/log/overflow", test_log_overflow);
     g_test_add_func("/log/threads", test_log_threads);
-    g_test_add_func("/iov/every-cut", test_iov);
     return g_test_run();
 }

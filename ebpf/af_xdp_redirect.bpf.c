@@ -5,14 +5,16 @@
  * Hands frames to the AF_XDP socket of the receive queue they came in on.
  * Queues without a socket keep working for the host as if the program were not
  * there. Nothing is written to the frame, and only with the filter on is it
- * looked at.
+ * looked at. What another program has put in front of it does not reach the
+ * socket.
  *
  * After a change run scripts/bpf-skeleton: QEMU is built from the skeleton
  * next to this file, never from the file itself.
  *
  * Runs on Linux 5.10 and later: no kernel types, no CO-RE. Multi-buffer frames
- * ("xdp.frags") need Linux 5.18, so there are two programs with one body;
- * ebpf_af_xdp.c loads the one that the kernel takes.
+ * ("xdp.frags") need Linux 5.18, and not every dispatcher takes a program that
+ * moves the start of the metadata, so there are three programs with one body;
+ * ebpf_af_xdp.c loads the one that is taken.
  */
 
 #include <linux/bpf.h>
@@ -36,6 +38,7 @@ struct counters {
     __u64 redirected;   /* given to the socket of the queue */
     __u64 passed;       /* the queue has no socket */
     __u64 filtered;     /* the queue has one, but the frame is not for us */
+    __u64 dropped;      /* for us, but with metadata that had to stay */
 };
 
 /* Receive queue of the device -> what happened there, for each CPU */
@@ -77,7 +80,8 @@ struct {
 struct {
     __uint(priority, 20);
     __uint(XDP_PASS, 1);
-} _af_xdp_redirect SEC(".xdp_run_config");
+} _af_xdp_redirect SEC(".xdp_run_config"),
+  _af_xdp_fixed SEC(".xdp_run_config");
 
 static __always_inline int is_for_guest(struct xdp_md *ctx, __u64 wanted)
 {
@@ -96,7 +100,31 @@ static __always_inline int is_for_guest(struct xdp_md *ctx, __u64 wanted)
     return frame.word == wanted;
 }
 
-static __always_inline int redirect(struct xdp_md *ctx)
+/*
+ * Metadata: up to 252 bytes, a multiple of 4, that a program before us, or the
+ * driver, keeps in front of the frame. A driver that has none sets data_meta
+ * behind data.
+ */
+static __always_inline int has_metadata(struct xdp_md *ctx)
+{
+    return (void *)(long)ctx->data_meta < (void *)(long)ctx->data;
+}
+
+/*
+ * In powers of two, as the helper refuses a step beyond the frame's start: to
+ * compute the length, the loader would need CAP_PERFMON.
+ */
+static __always_inline void remove_metadata(struct xdp_md *ctx)
+{
+    bpf_xdp_adjust_meta(ctx, 128);
+    bpf_xdp_adjust_meta(ctx, 64);
+    bpf_xdp_adjust_meta(ctx, 32);
+    bpf_xdp_adjust_meta(ctx, 16);
+    bpf_xdp_adjust_meta(ctx, 8);
+    bpf_xdp_adjust_meta(ctx, 4);
+}
+
+static __always_inline int redirect(struct xdp_md *ctx, int may_change)
 {
     __u32 queue = ctx->rx_queue_index;
     __u32 key = CONFIG_FILTER;
@@ -123,25 +151,51 @@ static __always_inline int redirect(struct xdp_md *ctx)
 
     /* The last argument is what to return if there is no socket. */
     action = bpf_redirect_map(&af_xdp_sockets, queue, XDP_PASS);
-    if (action == XDP_REDIRECT) {
-        count->redirected++;
-    } else {
+    if (action != XDP_REDIRECT) {
         count->passed++;
+        return action;
     }
-    return action;
+
+    /*
+     * The kernel copies metadata along, to where it was: in front of the
+     * frame. Where frames are put into a guest's buffers, what is in front of
+     * them is the guest's too, and not meant to be written. Nor may the host
+     * have the frame, as without metadata it would not.
+     */
+    if (has_metadata(ctx)) {
+        if (may_change) {
+            remove_metadata(ctx);
+        }
+        if (has_metadata(ctx)) {
+            count->dropped++;
+            return XDP_DROP;
+        }
+    }
+    count->redirected++;
+    return XDP_REDIRECT;
 }
 
 SEC("xdp.frags")
 int af_xdp_redirect(struct xdp_md *ctx)
 {
-    return redirect(ctx);
+    return redirect(ctx, 1);
 }
 
 /* For Linux before 5.18 */
 SEC("xdp")
 int af_xdp_single(struct xdp_md *ctx)
 {
-    return redirect(ctx);
+    return redirect(ctx, 1);
+}
+
+/*
+ * For the dispatcher of libxdp before 1.5.5 on Linux since 6.13: its programs
+ * must not contain calls that can change a frame's limits.
+ */
+SEC("xdp.frags")
+int af_xdp_fixed(struct xdp_md *ctx)
+{
+    return redirect(ctx, 0);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -172,7 +172,8 @@ static bool config_write(EbpfAfXdp *prog, uint32_t key, uint64_t value)
  * The map of settings is made here and not by libbpf, so that it is filled in
  * before the program can run.
  */
-int ebpf_af_xdp_open(EbpfAfXdp *prog, uint32_t dev_queues, bool frags)
+int ebpf_af_xdp_open(EbpfAfXdp *prog, uint32_t dev_queues,
+                     EbpfAfXdpVariant variant)
 {
     Filter filter = { .enabled = prog->mac_filter };
     struct af_xdp_redirect_bpf *skel;
@@ -206,9 +207,15 @@ int ebpf_af_xdp_open(EbpfAfXdp *prog, uint32_t dev_queues, bool frags)
         return -errno;
     }
     prog->obj = skel->obj;
-    prog->multi_buffer = frags;
-    bpf_program__set_autoload(skel->progs.af_xdp_redirect, frags);
-    bpf_program__set_autoload(skel->progs.af_xdp_single, !frags);
+    prog->multi_buffer = variant != EBPF_AF_XDP_SINGLE;
+    prog->variant =
+        variant == EBPF_AF_XDP_SINGLE ? skel->progs.af_xdp_single :
+        variant == EBPF_AF_XDP_FIXED ? skel->progs.af_xdp_fixed :
+                                       skel->progs.af_xdp_redirect;
+    bpf_program__set_autoload(skel->progs.af_xdp_redirect, false);
+    bpf_program__set_autoload(skel->progs.af_xdp_single, false);
+    bpf_program__set_autoload(skel->progs.af_xdp_fixed, false);
+    bpf_program__set_autoload(prog->variant, true);
     if (bpf_map__value_size(skel->maps.af_xdp_counters) !=
             sizeof(EbpfAfXdpCounters) ||
         bpf_map__max_entries(skel->maps.af_xdp_config) !=
@@ -226,27 +233,27 @@ int ebpf_af_xdp_open(EbpfAfXdp *prog, uint32_t dev_queues, bool frags)
     return ret;
 }
 
-/* Undo ebpf_af_xdp_open() */
-static void prog_close(EbpfAfXdp *prog)
+void ebpf_af_xdp_close(EbpfAfXdp *prog)
 {
     af_xdp_redirect_bpf__destroy(prog->skel);
     prog->skel = NULL;
     prog->obj = NULL;
+    prog->variant = NULL;
     ebpf_af_xdp_close_fd(&prog->config_fd);
     ebpf_af_xdp_close_fd(&prog->owner_fd);
 }
 
 int ebpf_af_xdp_load(EbpfAfXdp *prog, uint32_t dev_queues)
 {
-    int ret = ebpf_af_xdp_open(prog, dev_queues, true);
+    int ret = ebpf_af_xdp_open(prog, dev_queues, EBPF_AF_XDP_FRAGS);
 
     if (ret == 0) {
         ret = af_xdp_redirect_bpf__load(prog->skel);
     }
     if (ret == -EINVAL) {
         /* Linux before 5.18 does not know the flag of "xdp.frags". */
-        prog_close(prog);
-        ret = ebpf_af_xdp_open(prog, dev_queues, false);
+        ebpf_af_xdp_close(prog);
+        ret = ebpf_af_xdp_open(prog, dev_queues, EBPF_AF_XDP_SINGLE);
         if (ret == 0) {
             ret = af_xdp_redirect_bpf__load(prog->skel);
         }
@@ -260,9 +267,7 @@ void ebpf_af_xdp_loaded(EbpfAfXdp *prog)
     uint32_t len = sizeof(info);
 
     prog->sockets_fd = bpf_map__fd(prog->skel->maps.af_xdp_sockets);
-    prog->prog_fd = bpf_program__fd(prog->multi_buffer
-                                    ? prog->skel->progs.af_xdp_redirect
-                                    : prog->skel->progs.af_xdp_single);
+    prog->prog_fd = bpf_program__fd(prog->variant);
     if (bpf_obj_get_info_by_fd(prog->prog_fd, &info, &len) == 0) {
         prog->prog_id = info.id;
     }
@@ -407,6 +412,17 @@ bool ebpf_af_xdp_set_socket(EbpfAfXdp *prog, uint32_t queue, int xsk_fd,
     return false;
 }
 
+bool ebpf_af_xdp_replace_socket(EbpfAfXdp *prog, uint32_t queue, int xsk_fd,
+                                GError **errp)
+{
+    uint32_t key = prog->base + queue;
+
+    g_assert(queue < prog->queues);
+    return bpf_map_update_elem(prog->sockets_fd, &key, &xsk_fd,
+                               BPF_EXIST) == 0 ||
+           ebpf_af_xdp_set_socket(prog, queue, xsk_fd, errp);
+}
+
 void ebpf_af_xdp_clear_socket(EbpfAfXdp *prog, uint32_t queue)
 {
     uint32_t key = prog->base + queue;
@@ -447,7 +463,7 @@ bool ebpf_af_xdp_read_counters(EbpfAfXdp *prog, uint32_t queue,
     if (cpus <= 0) {
         return false;
     }
-    /* The kernel rounds each CPU's value up to 8 bytes; ours is 3 times 8. */
+    /* The kernel rounds each CPU's value up to 8 bytes; ours is 4 times 8. */
     per_cpu = g_new0(EbpfAfXdpCounters, cpus);
     if (bpf_map_lookup_elem(bpf_map__fd(prog->skel->maps.af_xdp_counters),
                             &key, per_cpu)) {
@@ -457,6 +473,7 @@ bool ebpf_af_xdp_read_counters(EbpfAfXdp *prog, uint32_t queue,
         counters->redirected += per_cpu[i].redirected;
         counters->passed += per_cpu[i].passed;
         counters->filtered += per_cpu[i].filtered;
+        counters->dropped += per_cpu[i].dropped;
     }
     return true;
 }

@@ -64,6 +64,7 @@ typedef struct EbpfAfXdpCounters {
     uint64_t redirected;    /* given to the socket, which may still drop them */
     uint64_t passed;        /* to the host: the queue had no socket */
     uint64_t filtered;      /* to the host: not for the configured address */
+    uint64_t dropped;       /* metadata could not be taken off it, see below */
 } EbpfAfXdpCounters;
 
 typedef struct EbpfAfXdp EbpfAfXdp;
@@ -76,6 +77,12 @@ typedef struct EbpfAfXdp EbpfAfXdp;
  * The program passes everything to the host until sockets are added. A program
  * that is there already is never replaced: libxdp's dispatcher is joined (in
  * the mode in which it runs), anything else is an error that names it.
+ *
+ * What our program redirects has no metadata in front of it, which the kernel
+ * would copy to the bytes before the frame in the UMEM. In the dispatcher of
+ * libxdp before 1.5.5, newer kernels do not let it take metadata off; frames
+ * that have some are then dropped. The owner of a pinned map has to see to
+ * this himself.
  *
  * Returns: the program, to be released with ebpf_af_xdp_detach(), or NULL; a
  * failure leaves nothing on the device.
@@ -107,6 +114,14 @@ EbpfAfXdp *ebpf_af_xdp_use_map(const char *path, uint32_t start_index,
  */
 bool ebpf_af_xdp_set_socket(EbpfAfXdp *prog, uint32_t queue, int xsk_fd,
                             GError **errp);
+
+/**
+ * ebpf_af_xdp_replace_socket: the same, while another socket of ours is there
+ *
+ * A packet goes to one of the two; none goes to neither.
+ */
+bool ebpf_af_xdp_replace_socket(EbpfAfXdp *prog, uint32_t queue, int xsk_fd,
+                                GError **errp);
 
 /**
  * ebpf_af_xdp_clear_socket: direct a queue's packets to the host again

@@ -246,7 +246,8 @@ static bool member_is_stale(struct xdp_program *member)
     uint32_t len = sizeof(info);
     uint64_t owner = 0;
 
-    if (strcmp(xdp_program__name(member), EBPF_AF_XDP_PROG_NAME) ||
+    if ((strcmp(xdp_program__name(member), EBPF_AF_XDP_PROG_NAME) &&
+         strcmp(xdp_program__name(member), EBPF_AF_XDP_FIXED_NAME)) ||
         bpf_obj_get_info_by_fd(xdp_program__fd(member), &info, &len)) {
         return false;
     }
@@ -292,6 +293,30 @@ static unsigned remove_stale(struct xdp_multiprog *dispatcher, int ifindex)
     return removed;
 }
 
+/* Join the dispatcher with one of the programs. Returns a negative errno. */
+static int join_dispatcher(EbpfAfXdp *prog, const EbpfAfXdpConfig *cfg,
+                           enum xdp_attach_mode xdp_mode,
+                           EbpfAfXdpVariant variant)
+{
+    DECLARE_LIBXDP_OPTS(xdp_program_opts, opts);
+    int ret = ebpf_af_xdp_open(prog, cfg->dev_queues, variant);
+
+    if (ret) {
+        return ret;
+    }
+    opts.obj = prog->obj;
+    opts.prog_name = bpf_program__name(prog->variant);
+    prog->member = xdp_program__create(&opts);
+    ret = libxdp_get_error(prog->member);
+    if (ret) {
+        prog->member = NULL;
+        return ret;
+    }
+    /* libxdp asks the kernel, and the dispatcher's other members. */
+    xdp_program__set_xdp_frags_support(prog->member, true);
+    return xdp_program__attach(prog->member, prog->ifindex, xdp_mode, 0);
+}
+
 /* Join the dispatcher that the device runs. Returns a negative errno. */
 static int attach_dispatcher(EbpfAfXdp *prog, const EbpfAfXdpConfig *cfg,
                              enum xdp_attach_mode xdp_mode, GError **errp)
@@ -318,18 +343,21 @@ static int attach_dispatcher(EbpfAfXdp *prog, const EbpfAfXdpConfig *cfg,
         prog->reason = g_strdup("the device's dispatcher runs in skb mode");
     }
 
-    ret = ebpf_af_xdp_open(prog, cfg->dev_queues, true);
-    if (ret == 0) {
-        prog->member = xdp_program__from_bpf_obj(prog->obj, "xdp.frags");
-        ret = libxdp_get_error(prog->member);
-        if (ret) {
+    ret = join_dispatcher(prog, cfg, xdp_mode, EBPF_AF_XDP_FRAGS);
+    if (ret == -EINVAL) {
+        /*
+         * The kernel does not let a program that moves the start of metadata
+         * take the place of one that does not, and the dispatcher of libxdp
+         * before 1.5.5 has only such places.
+         */
+        if (prog->member) {
+            xdp_program__close(prog->member);
             prog->member = NULL;
         }
-    }
-    if (ret == 0) {
-        /* libxdp asks the kernel, and the dispatcher's other members. */
-        xdp_program__set_xdp_frags_support(prog->member, true);
-        ret = xdp_program__attach(prog->member, prog->ifindex, xdp_mode, 0);
+        ebpf_af_xdp_close(prog);
+        ebpf_af_xdp_log_end();
+        ebpf_af_xdp_log_begin();
+        ret = join_dispatcher(prog, cfg, xdp_mode, EBPF_AF_XDP_FIXED);
     }
     if (ret) {
         detail = ebpf_af_xdp_log_detail();

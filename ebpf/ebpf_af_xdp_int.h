@@ -17,6 +17,7 @@
 /* The names under which the kernel lists what is in af_xdp_redirect.bpf.c */
 #define EBPF_AF_XDP_PROG_NAME "af_xdp_redirect"
 #define EBPF_AF_XDP_SINGLE_NAME "af_xdp_single"
+#define EBPF_AF_XDP_FIXED_NAME "af_xdp_fixed"
 #define EBPF_AF_XDP_CONFIG_NAME "af_xdp_config"
 
 /* Keys of the map af_xdp_config, whose values have 64 bits */
@@ -25,6 +26,13 @@ enum {
     EBPF_AF_XDP_CONFIG_OWNER,   /* id of the owner's map, see owner_fd; or 0 */
     EBPF_AF_XDP_CONFIG_ENTRIES,
 };
+
+/* Which of the programs in it */
+typedef enum EbpfAfXdpVariant {
+    EBPF_AF_XDP_FRAGS,      /* takes multi-buffer frames */
+    EBPF_AF_XDP_SINGLE,     /* does not, for Linux before 5.18 */
+    EBPF_AF_XDP_FIXED,      /* takes them; cannot take metadata off a frame */
+} EbpfAfXdpVariant;
 
 struct EbpfAfXdp {
     EbpfAfXdpKind kind;
@@ -40,6 +48,7 @@ struct EbpfAfXdp {
 
     struct af_xdp_redirect_bpf *skel;   /* NULL if pinned */
     struct bpf_object *obj;     /* of the skeleton */
+    struct bpf_program *variant;    /* of the skeleton, the one to be loaded */
     int prog_fd;                /* of the skeleton */
     int sockets_fd;             /* XSKMAP; of the skeleton, or ours if pinned */
     int config_fd;
@@ -66,11 +75,12 @@ EbpfAfXdp *ebpf_af_xdp_new(EbpfAfXdpKind kind);
 /* Frees everything; detaches the program only if it is attached by a link. */
 void ebpf_af_xdp_free(EbpfAfXdp *prog);
 
-/*
- * Open the program for @dev_queues queues, ready to be loaded by libxdp: the
- * one with or without multi-buffer frames.
- */
-int ebpf_af_xdp_open(EbpfAfXdp *prog, uint32_t dev_queues, bool frags);
+/* Open the program for @dev_queues queues, ready to be loaded by libxdp. */
+int ebpf_af_xdp_open(EbpfAfXdp *prog, uint32_t dev_queues,
+                     EbpfAfXdpVariant variant);
+
+/* Undo ebpf_af_xdp_open(), also after a failure, to open another variant. */
+void ebpf_af_xdp_close(EbpfAfXdp *prog);
 
 /* Open it, with multi-buffer if possible, and load it to stand alone. */
 int ebpf_af_xdp_load(EbpfAfXdp *prog, uint32_t dev_queues);

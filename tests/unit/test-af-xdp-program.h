@@ -36,6 +36,8 @@
 
 #define SOCKET_FRAMES 16
 #define SOCKET_FRAME_SIZE 2048
+/* Where in its memory a socket can receive one packet */
+#define SOCKET_RX_FRAME SOCKET_FRAME_SIZE
 
 /* The kernel's own IPv6 packets would be counted with the test's. */
 static inline void test_no_ipv6(void)
@@ -95,6 +97,27 @@ static inline const char *test_veth_setup(void)
     return NULL;
 }
 
+/* Older kernels map the rings only of a socket that is not bound yet. */
+static inline void test_socket_fill(int fd)
+{
+    struct xdp_mmap_offsets off;
+    socklen_t len = sizeof(off);
+    size_t size;
+    uint8_t *ring;
+    int ret;
+
+    ret = getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len);
+    g_assert_cmpint(ret, ==, 0);
+    size = off.fr.desc + SOCKET_FRAMES * sizeof(uint64_t);
+    ring = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                fd, XDP_UMEM_PGOFF_FILL_RING);
+    g_assert(ring != MAP_FAILED);
+    *(uint64_t *)(ring + off.fr.desc) = SOCKET_RX_FRAME;
+    __atomic_store_n((uint32_t *)(ring + off.fr.producer), 1,
+                     __ATOMIC_RELEASE);
+    munmap(ring, size);
+}
+
 /* A bound AF_XDP socket with its memory; closed by test_socket_close(). */
 typedef struct TestSocket {
     int fd;
@@ -132,6 +155,7 @@ static inline void test_socket_open(TestSocket *sock, const char *ifname,
         ret = setsockopt(sock->fd, SOL_XDP, opt, &entries, sizeof(entries));
         g_assert_cmpint(ret, ==, 0);
     }
+    test_socket_fill(sock->fd);
     /* The kernel may not have released the queue's last socket yet. */
     for (int i = 0; i < 200; i++) {
         ret = bind(sock->fd, (struct sockaddr *)&addr, sizeof(addr));
@@ -315,8 +339,10 @@ static inline EbpfAfXdpCounters wait_counters(EbpfAfXdp *prog,
             sum.redirected += count.redirected;
             sum.passed += count.passed;
             sum.filtered += count.filtered;
+            sum.dropped += count.dropped;
         }
-        if (sum.redirected + sum.passed + sum.filtered >= total) {
+        if (sum.redirected + sum.passed + sum.filtered + sum.dropped >=
+            total) {
             break;
         }
         g_usleep(10000);

@@ -284,6 +284,51 @@ static bool check_threads(const AfXdpOptionsIn *in, AfXdpOptions *out,
                       in->poll_shrink, &out->poll_shrink, errp);
 }
 
+static bool check_zero_copy(const AfXdpOptionsIn *in, AfXdpOptions *out,
+                            GError **errp)
+{
+    bool threads = out->vhost != AF_XDP_VHOST_OFF;
+
+    out->zero_copy = in->has_zero_copy ? in->zero_copy : AF_XDP_ZERO_COPY_AUTO;
+
+    if (out->zero_copy == AF_XDP_ZERO_COPY_ON && !threads) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'zero-copy=on' does not go with 'vhost=off', which "
+                         "leaves packets to the main loop; leave one of them "
+                         "out");
+        return false;
+    }
+    if (out->zero_copy == AF_XDP_ZERO_COPY_ON && in->sock_fds) {
+        af_xdp_error_set(errp, 0,
+                         "With map-path= instead QEMU makes the sockets.",
+                         "'zero-copy=on' does not go with 'sock-fds', for "
+                         "those sockets cannot be made again on the guest's "
+                         "memory; leave one of them out");
+        return false;
+    }
+    if (!in->has_zero_copy_limit) {
+        return true;
+    }
+    if (in->zero_copy_limit == 0) {
+        af_xdp_error_set(errp, 0,
+                         "zero-copy=off does without it.",
+                         "'zero-copy-limit=0' is out of range, give the "
+                         "kernel memory that guest zero-copy may cost, as in "
+                         "'zero-copy-limit=1G'");
+        return false;
+    }
+    if (out->zero_copy == AF_XDP_ZERO_COPY_OFF || !threads) {
+        af_xdp_error_set(errp, 0, NULL,
+                         "'zero-copy-limit' does not go with '%s', without "
+                         "guest zero-copy there is nothing to limit; leave "
+                         "one of them out",
+                         threads ? "zero-copy=off" : "vhost=off");
+        return false;
+    }
+    out->zero_copy_limit = in->zero_copy_limit;
+    return true;
+}
+
 bool af_xdp_options_check(const AfXdpOptionsIn *in, AfXdpOptions *out,
                           GError **errp)
 {
@@ -296,7 +341,8 @@ bool af_xdp_options_check(const AfXdpOptionsIn *in, AfXdpOptions *out,
            check_inhibit(in, out, errp) &&
            check_map(in, out, errp) &&
            check_sock_fds(in, out, errp) &&
-           check_threads(in, out, errp);
+           check_threads(in, out, errp) &&
+           check_zero_copy(in, out, errp);
 }
 
 void af_xdp_options_clear(AfXdpOptions *opts)

@@ -37,6 +37,16 @@ typedef enum AfXdpVhostMode {
 } AfXdpVhostMode;
 
 /*
+ * Guest zero-copy: is the guest's own memory the UMEM? Not to be mixed up with
+ * driver zero-copy, which @force_copy is about.
+ */
+typedef enum AfXdpZeroCopyMode {
+    AF_XDP_ZERO_COPY_AUTO,  /* where possible and not too expensive */
+    AF_XDP_ZERO_COPY_ON,    /* that, or nothing */
+    AF_XDP_ZERO_COPY_OFF,   /* QEMU copies each packet */
+} AfXdpZeroCopyMode;
+
+/*
  * Options as given. A number or switch counts only if its has_ flag is set,
  * a string only if it is not NULL; the rest may be left zeroed.
  */
@@ -57,6 +67,8 @@ typedef struct AfXdpOptionsIn {
     int64_t poll_max_ns;
     int64_t poll_grow;
     int64_t poll_shrink;
+    AfXdpZeroCopyMode zero_copy;
+    uint64_t zero_copy_limit;
 
     bool has_mode;
     bool has_queues;
@@ -70,6 +82,8 @@ typedef struct AfXdpOptionsIn {
     bool has_poll_max_ns;
     bool has_poll_grow;
     bool has_poll_shrink;
+    bool has_zero_copy;
+    bool has_zero_copy_limit;
 } AfXdpOptionsIn;
 
 /* Options as they are to be used. */
@@ -89,6 +103,9 @@ typedef struct AfXdpOptions {
     int64_t poll_max_ns;            /* of the netdev's own threads; ... */
     int64_t poll_grow;
     int64_t poll_shrink;            /* ... each -1 for the default */
+    AfXdpZeroCopyMode zero_copy;    /* not ON if it cannot work */
+    /* Bytes of kernel memory that it may cost in all; 0: not given */
+    uint64_t zero_copy_limit;
 } AfXdpOptions;
 
 /*
@@ -105,6 +122,11 @@ typedef struct AfXdpOptions {
  * @iothread and the poll options are about the threads that move packets, so
  * none of them goes with @vhost off; existing threads have poll options of
  * their own.
+ *
+ * Guest zero-copy is done by these threads on sockets that are closed and made
+ * again: @zero_copy on goes neither with @vhost off nor with @sock_fds. With
+ * auto, which is the default, both pass and mean that packets are copied.
+ * A @zero_copy_limit that nothing would look at is refused.
  *
  * Returns false on failure.
  */

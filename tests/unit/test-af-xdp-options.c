@@ -74,6 +74,8 @@ static void test_defaults(void)
     g_assert_cmpint(out.poll_max_ns, ==, -1);
     g_assert_cmpint(out.poll_grow, ==, -1);
     g_assert_cmpint(out.poll_shrink, ==, -1);
+    g_assert_cmpint(out.zero_copy, ==, AF_XDP_ZERO_COPY_AUTO);
+    g_assert_cmpuint(out.zero_copy_limit, ==, 0);
     af_xdp_options_clear(&out);
 }
 
@@ -84,6 +86,7 @@ static void test_not_given(void)
         .ifname = "veth0", .mode = AF_XDP_MODE_SKB, .queues = -5,
         .queue_start = -1, .start_queue = -2, .map_start_index = -3,
         .force_copy = true, .inhibit = true, .mac_filter = true,
+        .zero_copy = AF_XDP_ZERO_COPY_ON, .zero_copy_limit = 1,
     };
     AfXdpOptions out = good(&in);
 
@@ -93,6 +96,8 @@ static void test_not_given(void)
     g_assert_false(out.force_copy);
     g_assert_false(out.inhibit);
     g_assert_false(out.mac_filter);
+    g_assert_cmpint(out.zero_copy, ==, AF_XDP_ZERO_COPY_AUTO);
+    g_assert_cmpuint(out.zero_copy_limit, ==, 0);
     af_xdp_options_clear(&out);
 }
 
@@ -374,6 +379,100 @@ static void test_threads_bad(void)
         .has_poll_max_ns = true, .poll_max_ns = -1);
 }
 
+static void test_zero_copy(void)
+{
+    AfXdpOptionsIn in = {
+        .ifname = "veth0", .has_zero_copy = true,
+        .zero_copy = AF_XDP_ZERO_COPY_ON,
+    };
+    AfXdpOptions out = good(&in);
+
+    g_assert_cmpint(out.zero_copy, ==, AF_XDP_ZERO_COPY_ON);
+    g_assert_cmpuint(out.zero_copy_limit, ==, 0);
+    af_xdp_options_clear(&out);
+
+    /* A limit goes with on and auto, and with no vhost= as with vhost=on. */
+    in.has_zero_copy_limit = true;
+    in.zero_copy_limit = 1;
+    in.has_vhost = true;
+    in.vhost = AF_XDP_VHOST_ON;
+    out = good(&in);
+    g_assert_cmpuint(out.zero_copy_limit, ==, 1);
+    af_xdp_options_clear(&out);
+
+    in.has_zero_copy = in.has_vhost = false;
+    in.zero_copy_limit = UINT64_MAX;
+    out = good(&in);
+    g_assert_cmpint(out.zero_copy, ==, AF_XDP_ZERO_COPY_AUTO);
+    g_assert_cmpuint(out.zero_copy_limit, ==, UINT64_MAX);
+    af_xdp_options_clear(&out);
+
+    /* It is not the same as driver zero-copy. */
+    in = (AfXdpOptionsIn) {
+        .ifname = "veth0", .has_zero_copy = true,
+        .zero_copy = AF_XDP_ZERO_COPY_ON, .has_force_copy = true,
+        .force_copy = true,
+    };
+    out = good(&in);
+    g_assert_cmpint(out.zero_copy, ==, AF_XDP_ZERO_COPY_ON);
+    g_assert_true(out.force_copy);
+    af_xdp_options_clear(&out);
+}
+
+/* Where it cannot work, auto and off pass: they do not ask for it. */
+static void test_zero_copy_not_asked_for(void)
+{
+    static const AfXdpZeroCopyMode modes[] = {
+        AF_XDP_ZERO_COPY_AUTO, AF_XDP_ZERO_COPY_OFF,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        AfXdpOptionsIn in = {
+            .ifname = "veth0", .has_zero_copy = true, .zero_copy = modes[i],
+            .has_vhost = true, .vhost = AF_XDP_VHOST_OFF,
+        };
+        AfXdpOptions out = good(&in);
+
+        g_assert_cmpint(out.zero_copy, ==, modes[i]);
+        g_assert_cmpint(out.vhost, ==, AF_XDP_VHOST_OFF);
+        af_xdp_options_clear(&out);
+
+        in.has_vhost = false;
+        in.has_inhibit = in.inhibit = true;
+        in.sock_fds = "7";
+        out = good(&in);
+        g_assert_cmpint(out.zero_copy, ==, modes[i]);
+        g_assert_nonnull(out.sock_fds);
+        af_xdp_options_clear(&out);
+    }
+}
+
+static void test_zero_copy_bad(void)
+{
+    BAD(("'zero-copy=on'", "'vhost=off'", "leave one"), .ifname = "veth0",
+        .has_zero_copy = true, .zero_copy = AF_XDP_ZERO_COPY_ON,
+        .has_vhost = true, .vhost = AF_XDP_VHOST_OFF);
+    BAD(("'zero-copy=on'", "'sock-fds'", "map-path="), .ifname = "veth0",
+        .has_zero_copy = true, .zero_copy = AF_XDP_ZERO_COPY_ON,
+        .has_inhibit = true, .inhibit = true, .sock_fds = "7");
+    BAD(("'zero-copy-limit=0'", "'zero-copy-limit=1G'"), .ifname = "veth0",
+        .has_zero_copy_limit = true);
+    BAD(("'zero-copy-limit=0'"), .ifname = "veth0",
+        .has_zero_copy = true, .zero_copy = AF_XDP_ZERO_COPY_ON,
+        .has_zero_copy_limit = true);
+    BAD(("'zero-copy-limit'", "'zero-copy=off'", "nothing to limit"),
+        .ifname = "veth0", .has_zero_copy = true,
+        .zero_copy = AF_XDP_ZERO_COPY_OFF, .has_zero_copy_limit = true,
+        .zero_copy_limit = 1);
+    BAD(("'zero-copy-limit'", "'vhost=off'", "nothing to limit"),
+        .ifname = "veth0", .has_vhost = true, .vhost = AF_XDP_VHOST_OFF,
+        .has_zero_copy_limit = true, .zero_copy_limit = 1);
+    BAD(("'zero-copy=on'", "'vhost=off'"), .ifname = "veth0",
+        .has_zero_copy = true, .zero_copy = AF_XDP_ZERO_COPY_ON,
+        .has_vhost = true, .vhost = AF_XDP_VHOST_OFF,
+        .has_zero_copy_limit = true, .zero_copy_limit = 1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -391,5 +490,9 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/options/sock-fds-bad", test_sock_fds_bad);
     g_test_add_func("/af-xdp/options/threads", test_threads);
     g_test_add_func("/af-xdp/options/threads-bad", test_threads_bad);
+    g_test_add_func("/af-xdp/options/zero-copy", test_zero_copy);
+    g_test_add_func("/af-xdp/options/zero-copy-not-asked-for",
+                    test_zero_copy_not_asked_for);
+    g_test_add_func("/af-xdp/options/zero-copy-bad", test_zero_copy_bad);
     return g_test_run();
 }

@@ -6,25 +6,24 @@
 
 #include "qemu/osdep.h"
 #include <net/ethernet.h>
-#include "net/af-xdp-copy.h"
+#include "net/af-xdp-copy-int.h"
 #include "net/af-xdp-lines.h"
 #include "net/af-xdp-uapi.h"
 
 /*
- * Packets that may wait in each direction while QEMU's main loop is busy
- * elsewhere: 2 ms of 1 Mpps. There are as many frames as ring entries, so no
- * ring can be overrun.
+ * Frames posted by ourselves where others post buffers of their own now and
+ * then: these come behind all that are there, so not too many.
  */
-#define RING_SIZE 2048
-
-/* Ring entries that are looked at, and frames that are moved, at a time. */
-#define BATCH 64
+#define FRAMES_PLACED 512u
 
 /*
  * Packets between what is copied and what is fetched into the cache: as many
  * as take the latency of memory. They were written by another processor.
  */
 #define AHEAD 8
+
+/* A cache line, in bytes. If it is another size, less is prefetched. */
+#define LINE 64
 
 /*
  * The least that one system call sends in copy mode (TX_BATCH_SIZE in
@@ -33,38 +32,111 @@
  */
 #define TX_LEAST 32
 
-struct AfXdpCopy {
-    AfXdpSocket *sock;
-    AfXdpUmem *umem;
-    char *area;                 /* the UMEM's memory */
-    uint32_t rx_peeked;         /* descriptors there and not released */
-    uint32_t rx_seen;           /* those of them that were shown */
-    uint32_t rx_last;           /* those of the last packet among these */
-    uint32_t rx_last_bytes;
-    uint32_t tx_gathered;       /* descriptors the kernel does not see yet */
-    bool tx_pause;              /* the kernel is not to be asked just now */
-    AfXdpCopyStats stats;
-};
+/* --- Frames for reception --- */
 
-static void rx_refill(AfXdpCopy *c)
+uint32_t af_xdp_copy_rx_post_frames(AfXdpCopy *c, uint32_t n)
 {
     struct xsk_ring_prod *fill = &c->sock->fill;
-    uint64_t addrs[BATCH];
-    uint32_t i, n, idx = 0;
+    uint32_t i, some, idx = 0, done = 0;
+    uint64_t addrs[BATCH] AF_XDP_UNINITIALIZED;
 
-    do {
-        n = MIN(xsk_prod_nb_free(fill, BATCH), BATCH);
-        n = af_xdp_umem_take(c->umem, AF_XDP_POOL_RX, addrs, n);
-        if (n == 0) {
+    while (done < n) {
+        some = MIN(n - done, BATCH);
+        some = MIN(xsk_prod_nb_free(fill, some), some);
+        some = af_xdp_umem_take(c->umem, AF_XDP_POOL_RX, addrs, some);
+        if (some == 0) {
             break;
         }
-        xsk_ring_prod__reserve(fill, n, &idx);
-        for (i = 0; i < n; i++) {
+        xsk_ring_prod__reserve(fill, some, &idx);
+        for (i = 0; i < some; i++) {
             *xsk_ring_prod__fill_addr(fill, idx + i) = addrs[i];
         }
-        xsk_ring_prod__submit(fill, n);
-    } while (n == BATCH);
+        c->rx_posting += some;
+        done += some;
+    }
+    return done;
+}
+
+bool af_xdp_copy_rx_post(AfXdpCopy *c, uint64_t addr)
+{
+    struct xsk_ring_prod *fill = &c->sock->fill;
+    uint32_t idx = 0;
+
+    if (unlikely(xsk_ring_prod__reserve(fill, 1, &idx) == 0)) {
+        return false;
+    }
+    *xsk_ring_prod__fill_addr(fill, idx) = addr;
+    if (idx % (LINE / sizeof(addr)) == 0) {
+        /* The other processor has read what was there before. */
+        __builtin_prefetch(xsk_ring_prod__fill_addr(fill, idx + 4 * AHEAD), 1);
+    }
+    c->rx_posting++;
+    return true;
+}
+
+void af_xdp_copy_rx_submit(AfXdpCopy *c)
+{
+    if (c->rx_posting > 0) {
+        xsk_ring_prod__submit(&c->sock->fill, c->rx_posting);
+        c->rx_posting = 0;
+    }
     af_xdp_socket_kick_rx(c->sock);
+}
+
+uint32_t af_xdp_copy_rx_frames(const AfXdpCopy *c)
+{
+    return RING_SIZE - af_xdp_umem_available(c->umem, AF_XDP_POOL_RX);
+}
+
+/* Post what belongs into the fill ring while nobody else posts. */
+void copy_rx_refill(AfXdpCopy *c)
+{
+    uint32_t target = af_xdp_umem_is_placed(c->umem) ? FRAMES_PLACED
+                                                     : RING_SIZE;
+    uint32_t there = af_xdp_copy_rx_frames(c);
+
+    if (!c->outside && there < target) {
+        af_xdp_copy_rx_post_frames(c, target - there);
+    }
+    af_xdp_copy_rx_submit(c);
+}
+
+/* --- Beginning and end --- */
+
+/* Nothing of the socket before is true of a new one. */
+static void reset(AfXdpCopy *c)
+{
+    c->rx = &c->sock->rx;
+    c->area = af_xdp_umem_area(c->umem);
+    c->size = af_xdp_umem_size(c->umem);
+    c->outside = false;
+    c->rx_posting = 0;
+    c->rx_peeked = 0;
+    c->rx_seen = 0;
+    c->rx_last = 0;
+    c->rx_outside = 0;
+    c->tx_gathered = 0;
+    c->tx_pause = false;
+    c->tx_queued = 0;
+    c->tx_completed = 0;
+    c->covered = false;
+}
+
+static bool copy_open(AfXdpCopy *c, const AfXdpSocketConfig *config,
+                      const AfXdpPlace *place, GError **errp)
+{
+    c->umem = place ? af_xdp_umem_new_at(place, RING_SIZE, RING_SIZE)
+                    : af_xdp_umem_new(RING_SIZE, RING_SIZE, errp);
+    if (!c->umem) {
+        return false;
+    }
+    c->sock = af_xdp_socket_new(config, c->umem, errp);
+    if (!c->sock) {
+        return false;
+    }
+    reset(c);
+    copy_rx_refill(c);
+    return true;
 }
 
 AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
@@ -81,19 +153,59 @@ AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
     };
     AfXdpCopy *c = af_xdp_lines_new0(sizeof(*c));
 
-    c->umem = af_xdp_umem_new(RING_SIZE, RING_SIZE, errp);
-    if (!c->umem) {
+    c->queue = queue;
+    c->zero_copy = zero_copy;
+    if (!copy_open(c, &config, NULL, errp)) {
         af_xdp_copy_free(c);
         return NULL;
     }
-    c->area = af_xdp_umem_area(c->umem);
-    c->sock = af_xdp_socket_new(&config, c->umem, errp);
-    if (!c->sock) {
-        af_xdp_copy_free(c);
-        return NULL;
-    }
-    rx_refill(c);
     return c;
+}
+
+/* Go on without a socket. */
+static void copy_absent(AfXdpCopy *c)
+{
+    const AfXdpPlace nowhere = { 0 };
+
+    af_xdp_umem_free(c->umem);
+    c->umem = af_xdp_umem_new_at(&nowhere, RING_SIZE, RING_SIZE);
+    c->sock = af_xdp_socket_absent();
+    if (!c->sock) {
+        /* It had a descriptor a moment ago. */
+        g_error("no file descriptor for queue %u", c->queue);
+    }
+    reset(c);
+}
+
+bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
+{
+    AfXdpSocketConfig config = {
+        .ifname = move->ifname,
+        .queue = c->queue,
+        .fd = -1,
+        .rx_size = RING_SIZE,
+        .tx_size = RING_SIZE,
+        .frame_max = move->frame_max,
+        .zero_copy = c->zero_copy && !move->copy_mode,
+        .patience = move->patience,
+        .share = move->share ? move->share->sock : NULL,
+    };
+
+    uint64_t rx_dropped, tx_invalid;
+    bool ok;
+
+    af_xdp_socket_stats(c->sock, &rx_dropped, &tx_invalid);
+    af_xdp_socket_free(c->sock);
+    c->sock = NULL;
+    af_xdp_umem_free(c->umem);
+    c->umem = NULL;
+    ok = copy_open(c, &config, move->place, errp);
+    if (!ok) {
+        copy_absent(c);
+    }
+    c->sock->rx_dropped = rx_dropped;
+    c->sock->tx_invalid = tx_invalid;
+    return ok;
 }
 
 void af_xdp_copy_free(AfXdpCopy *c)
@@ -121,10 +233,12 @@ const AfXdpCopyStats *af_xdp_copy_stats(const AfXdpCopy *c)
     return &c->stats;
 }
 
+/* --- Reception --- */
+
 /* Descriptor number @i of those not released. */
 static inline const struct xdp_desc *rx_desc(const AfXdpCopy *c, uint32_t i)
 {
-    const struct xsk_ring_cons *rx = &c->sock->rx;
+    const struct xsk_ring_cons *rx = c->rx;
 
     return xsk_ring_cons__rx_desc(rx, rx->cached_cons - c->rx_peeked + i);
 }
@@ -134,17 +248,23 @@ static inline QEMU_ALWAYS_INLINE
 void rx_prefetch(const AfXdpCopy *c, uint32_t i)
 {
     if (i < c->rx_peeked) {
+        uint64_t addr = af_xdp_addr_data(rx_desc(c, i)->addr);
+
         /* An address that was not checked; it will be. */
-        __builtin_prefetch((void *)((uintptr_t)c->area + rx_desc(c, i)->addr));
+        __builtin_prefetch((void *)((uintptr_t)c->area + addr));
     }
 }
 
 /* See whether the kernel has received more. */
 static bool rx_more(AfXdpCopy *c)
 {
-    uint32_t idx, n = xsk_ring_cons__peek(&c->sock->rx, BATCH, &idx);
+    uint32_t idx, n = xsk_ring_cons__peek(c->rx, BATCH, &idx);
 
     c->rx_peeked += n;
+    /* All of them at once: else each line is waited for. */
+    for (uint32_t i = 0; i < n; i += LINE / sizeof(struct xdp_desc)) {
+        __builtin_prefetch(rx_desc(c, c->rx_peeked - n + i));
+    }
     for (uint32_t i = 0; i < MIN(n, AHEAD); i++) {
         rx_prefetch(c, c->rx_peeked - n + i);
     }
@@ -173,6 +293,16 @@ static inline uint32_t rx_packet_descs(AfXdpCopy *c)
     return 0;
 }
 
+/* Where a packet is that came in a buffer of others; NULL: nowhere. */
+static inline void *outside_data(const AfXdpCopy *c, uint64_t addr,
+                                 uint32_t len)
+{
+    uint64_t at = af_xdp_addr_data(addr);
+
+    return likely(len <= AF_XDP_FRAME_SIZE && at < c->size &&
+                  len <= c->size - at) ? c->area + at : NULL;
+}
+
 /*
  * Take the frames of the next packet, which has @n descriptors. Returns its
  * bytes; 0 if the descriptors make no packet.
@@ -182,11 +312,22 @@ static inline uint32_t rx_packet(AfXdpCopy *c, uint32_t n, struct iovec *iov)
     bool good = n <= AF_XDP_MAX_SEGS;
     uint32_t bytes = 0;
 
+    c->rx_outside = 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct xdp_desc *desc = rx_desc(c, c->rx_seen++);
         uint32_t len = desc->len;
-        void *data = af_xdp_umem_received(c->umem, desc->addr, len);
+        void *data;
 
+        if (c->outside && !af_xdp_umem_has(c->umem, desc->addr)) {
+            /* Not our frame: the caller knows what it posted. */
+            data = outside_data(c, desc->addr, len);
+            if (i < AF_XDP_MAX_SEGS) {
+                c->rx_outside |= 1u << i;
+                c->rx_addr[i] = af_xdp_addr_posted(desc->addr);
+            }
+        } else {
+            data = af_xdp_umem_received(c->umem, desc->addr, len);
+        }
         good = good && data;
         if (good) {
             iov[i].iov_base = data;
@@ -195,6 +336,25 @@ static inline uint32_t rx_packet(AfXdpCopy *c, uint32_t n, struct iovec *iov)
         }
     }
     return good ? bytes : 0;
+}
+
+/* Is there something in @rx that was not looked at? */
+static inline bool ring_pending(const struct xsk_ring_cons *rx)
+{
+    return rx->cached_cons != __atomic_load_n(rx->producer, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Two sockets: what came to the first is older, or came when it took over
+ * for a moment. Rings are changed between packets that were given back only.
+ */
+void copy_rx_choose(AfXdpCopy *c)
+{
+    AfXdpSocket *s = c->sock;
+
+    if (s->base_fd >= 0 && c->rx_peeked == 0) {
+        c->rx = ring_pending(&s->base_rx) ? &s->base_rx : &s->rx;
+    }
 }
 
 uint32_t af_xdp_copy_rx_next(AfXdpCopy *c, struct iovec *iov)
@@ -219,10 +379,20 @@ uint32_t af_xdp_copy_rx_next(AfXdpCopy *c, struct iovec *iov)
 
 bool af_xdp_copy_rx_pending(const AfXdpCopy *c)
 {
-    const struct xsk_ring_cons *rx = &c->sock->rx;
+    const AfXdpSocket *s = c->sock;
 
-    return c->rx_seen < c->rx_peeked ||
-           rx->cached_cons != __atomic_load_n(rx->producer, __ATOMIC_ACQUIRE);
+    return c->rx_seen < c->rx_peeked || ring_pending(&s->rx) ||
+           (s->base_fd >= 0 && ring_pending(&s->base_rx));
+}
+
+uint32_t af_xdp_copy_rx_outside(const AfXdpCopy *c)
+{
+    return c->rx_outside;
+}
+
+uint64_t af_xdp_copy_rx_addr(const AfXdpCopy *c, uint32_t i)
+{
+    return c->rx_addr[i];
 }
 
 void af_xdp_copy_rx_back(AfXdpCopy *c)
@@ -238,10 +408,11 @@ void af_xdp_copy_rx_back(AfXdpCopy *c)
 
 void af_xdp_copy_rx_flush(AfXdpCopy *c)
 {
-    uint64_t addrs[BATCH];
+    uint64_t addrs[BATCH] AF_XDP_UNINITIALIZED;
     uint32_t n;
 
     if (c->rx_seen == 0) {
+        copy_rx_choose(c);
         return;
     }
     for (uint32_t done = 0; done < c->rx_seen; done += n) {
@@ -252,13 +423,16 @@ void af_xdp_copy_rx_flush(AfXdpCopy *c)
         /* Refuses what rx_next() refused. */
         af_xdp_umem_put(c->umem, addrs, n, AF_XDP_FRAME_RECEIVED);
     }
-    xsk_ring_cons__release(&c->sock->rx, c->rx_seen);
+    xsk_ring_cons__release(c->rx, c->rx_seen);
     c->rx_peeked -= c->rx_seen;
     c->rx_seen = 0;
-    rx_refill(c);
+    copy_rx_choose(c);
+    copy_rx_refill(c);
 }
 
-static void tx_submit(AfXdpCopy *c)
+/* --- Sending --- */
+
+void copy_tx_submit(AfXdpCopy *c)
 {
     if (c->tx_gathered) {
         xsk_ring_prod__submit(&c->sock->tx, c->tx_gathered);
@@ -267,10 +441,10 @@ static void tx_submit(AfXdpCopy *c)
 }
 
 /* Take back the frames that were sent. */
-static void tx_reap(AfXdpCopy *c)
+void copy_tx_reap(AfXdpCopy *c)
 {
     struct xsk_ring_cons *comp = &c->sock->comp;
-    uint64_t addrs[BATCH];
+    uint64_t addrs[BATCH] AF_XDP_UNINITIALIZED;
     uint32_t n, idx = 0;
 
     while ((n = xsk_ring_cons__peek(comp, BATCH, &idx)) > 0) {
@@ -279,6 +453,7 @@ static void tx_reap(AfXdpCopy *c)
         }
         af_xdp_umem_put(c->umem, addrs, n, AF_XDP_FRAME_TX);
         xsk_ring_cons__release(comp, n);
+        c->tx_completed += n;
     }
 }
 
@@ -305,7 +480,7 @@ static AfXdpTxState tx_kick(AfXdpCopy *c)
     int ret;
 
     if (before == 0) {
-        return AF_XDP_TX_IDLE;
+        return s->ifindex == 0 ? AF_XDP_TX_DOWN : AF_XDP_TX_IDLE;
     }
     ret = af_xdp_socket_kick_tx(s);
     after = af_xdp_socket_tx_pending(s);
@@ -343,7 +518,7 @@ AfXdpTxState af_xdp_copy_tx_flush(AfXdpCopy *c)
     AfXdpTxState state = AF_XDP_TX_IDLE;
     uint32_t before;
 
-    tx_submit(c);
+    copy_tx_submit(c);
     for (int i = 0; i < RING_SIZE / TX_LEAST; i++) {
         before = af_xdp_socket_tx_pending(c->sock);
         state = tx_kick(c);
@@ -352,7 +527,7 @@ AfXdpTxState af_xdp_copy_tx_flush(AfXdpCopy *c)
             break;
         }
     }
-    tx_reap(c);
+    copy_tx_reap(c);
     c->tx_pause = state == AF_XDP_TX_RETRY;
     return state;
 }
@@ -386,7 +561,7 @@ AfXdpTxResult af_xdp_copy_tx_part(AfXdpCopy *c, const struct iovec *iov,
                                   size_t skip, size_t size)
 {
     struct xsk_ring_prod *tx = &c->sock->tx;
-    uint64_t addrs[AF_XDP_MAX_SEGS];
+    uint64_t addrs[AF_XDP_MAX_SEGS] AF_XDP_UNINITIALIZED;
     Cursor from = { iov, skip };
     uint32_t n, idx = 0;
 
@@ -402,7 +577,7 @@ AfXdpTxResult af_xdp_copy_tx_part(AfXdpCopy *c, const struct iovec *iov,
     n = DIV_ROUND_UP(size, AF_XDP_FRAME_SIZE);
     if (!tx_reserve(c, addrs, n, &idx)) {
         if (c->tx_pause) {
-            tx_reap(c);
+            copy_tx_reap(c);
         } else {
             af_xdp_copy_tx_flush(c);
         }
@@ -427,6 +602,7 @@ AfXdpTxResult af_xdp_copy_tx_part(AfXdpCopy *c, const struct iovec *iov,
         desc->options = size > 0 ? XDP_PKT_CONTD : 0;
     }
     c->tx_gathered += n;
+    c->tx_queued += n;
     return AF_XDP_TX_QUEUED;
 }
 
@@ -444,7 +620,7 @@ bool af_xdp_copy_tx_ready(AfXdpCopy *c)
 {
     uint32_t n = c->sock->max_tx_segs;
 
-    tx_reap(c);
+    copy_tx_reap(c);
     return af_xdp_umem_available(c->umem, AF_XDP_POOL_TX) >= n &&
            xsk_prod_nb_free(&c->sock->tx, n) >= n;
 }

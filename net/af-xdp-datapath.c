@@ -5,58 +5,8 @@
  */
 
 #include "qemu/osdep.h"
-#include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
-#include "net/af-xdp-datapath.h"
+#include "net/af-xdp-datapath-int.h"
 #include "net/af-xdp-lines.h"
-
-/*
- * Quota of a turn. Packets: what virtio-net takes in one go. Bytes: as many
- * full-sized frames, so that large ones do not make a turn ten times longer.
- */
-#define TURN_PACKETS 256
-#define TURN_BYTES (TURN_PACKETS * 1514u)
-
-/* A header without num_buffers. */
-#define HDR_LEN sizeof(struct virtio_net_hdr)
-
-/* Chains taken from a ring at once. */
-#define BURST 64
-
-/*
- * Pieces of the chains held: as many as virtio-net's drivers use at most in
- * one chain (MAX_SKB_FRAGS + 2) for each of a burst, and one of the longest.
- */
-#define POOL_SIZE (BURST * 19 + AF_XDP_VRING_CHAIN_MAX)
-
-/*
- * Packets between what is copied and what is fetched into the cache: as many
- * as take the latency of memory. The guest's processor wrote or read it last.
- */
-#define AHEAD 8
-
-/* Chains taken at a time. Those from next on have not been used. */
-typedef struct Held {
-    AfXdpVringElem elems[BURST];
-    uint32_t next;
-    uint32_t n;
-    AfXdpVringPool pool;
-    struct iovec iov[POOL_SIZE];
-    uint64_t gpa[POOL_SIZE];
-} Held;
-
-struct AfXdpDatapath {
-    AfXdpCopy *copy;
-    AfXdpVring *rx;
-    AfXdpVring *tx;
-    uint32_t hdr_len;
-    bool mergeable;
-    const char *rx_fault;       /* found here, not by the ring */
-    const char *tx_fault;
-    AfXdpDatapathStats stats;
-    Held rx_held;
-    Held tx_held;
-};
 
 static void held_init(Held *held)
 {
@@ -84,22 +34,16 @@ AfXdpDatapath *af_xdp_datapath_new(AfXdpCopy *copy, AfXdpVring *rx,
 
 void af_xdp_datapath_free(AfXdpDatapath *dp)
 {
+    if (!dp) {
+        return;
+    }
+    free(dp->rx_direct.fifo);
+    free(dp->rx_direct.scratch);
+    free(dp->tx_direct.fifo);
     free(dp);
 }
 
 /* --- Chains --- */
-
-/* See that there are unused chains in @held; false if the guest has none. */
-static bool held_refill(Held *held, AfXdpVring *vr)
-{
-    if (held->next < held->n) {
-        return true;
-    }
-    held->pool.n = 0;
-    held->next = 0;
-    held->n = af_xdp_vring_pop(vr, held->elems, BURST, &held->pool);
-    return held->n > 0;
-}
 
 /*
  * Fetch the beginning of a chain that will be used soon, and of what is behind
@@ -130,8 +74,9 @@ void held_prefetch(const Held *held, bool write)
     }
 }
 
-static void held_return(Held *held, AfXdpVring *vr)
+void held_return(Held *held, AfXdpVring *vr)
 {
+    held->popped -= held->n - held->next;
     if (vr) {
         af_xdp_vring_unpop(vr, held->elems + held->next,
                            held->n - held->next);
@@ -210,45 +155,28 @@ static inline void scatter(Cursor *at, const void *buf, size_t len)
     }
 }
 
-/*
- * The copy: the header, then the packet @from, into @n_elems chains, which
- * are large enough.
- */
-static void guest_write(const AfXdpDatapath *dp, const AfXdpVringElem *elems,
-                        uint32_t n_elems, const struct iovec *from,
-                        uint32_t n_from)
+void guest_write(const AfXdpDatapath *dp, const AfXdpVringElem *elems,
+                 uint32_t n_elems, const struct iovec *from, uint32_t n_from)
 {
-    const uint16_t num_buffers = htole16(n_elems);
     Cursor at = { .elem = elems };
 
     while (at.left == 0) {
         cursor_advance(&at);
     }
-    /* All is 0 but num_buffers, which is the last. */
     if (likely(at.left >= dp->hdr_len)) {
-        memset(at.to, 0, HDR_LEN);
-        if (dp->hdr_len > HDR_LEN) {
-            memcpy(at.to + HDR_LEN, &num_buffers, sizeof(num_buffers));
-        }
+        header_write(dp, at.to, n_elems);
         at.to += dp->hdr_len;
         at.left -= dp->hdr_len;
     } else {
-        const char zeros[HDR_LEN] = { 0 };
+        char header[sizeof(struct virtio_net_hdr_mrg_rxbuf)];
 
-        scatter(&at, zeros, HDR_LEN);
-        scatter(&at, &num_buffers, dp->hdr_len - HDR_LEN);
+        header_write(dp, header, n_elems);
+        scatter(&at, header, dp->hdr_len);
     }
     for (uint32_t i = 0; i < n_from; i++) {
         scatter(&at, from[i].iov_base, from[i].iov_len);
     }
 }
-
-typedef enum Delivery {
-    DELIVERED,
-    NO_BUFFER,      /* not yet: give the packet back */
-    TOO_LONG,       /* never */
-    BAD_BUFFER,     /* the guest's fault */
-} Delivery;
 
 /*
  * See that the chains from held->next on have room for @need bytes; @n_elems
@@ -320,7 +248,7 @@ static Delivery deliver(AfXdpDatapath *dp, const struct iovec *iov, uint32_t n)
 
 AfXdpTurn af_xdp_datapath_rx(AfXdpDatapath *dp, AfXdpCopy *from, bool *call)
 {
-    struct iovec iov[AF_XDP_MAX_SEGS];
+    struct iovec iov[AF_XDP_MAX_SEGS] AF_XDP_UNINITIALIZED;
     AfXdpTurn turn = AF_XDP_TURN_MORE;
     const AfXdpCopyStats *stats = af_xdp_copy_stats(from);
     uint64_t last = stats->rx_bytes + TURN_BYTES;
@@ -340,9 +268,25 @@ AfXdpTurn af_xdp_datapath_rx(AfXdpDatapath *dp, AfXdpCopy *from, bool *call)
             turn = AF_XDP_TURN_DONE;
             break;
         }
+        if (dp->rx_direct.fifo && (i + 1) % BURST == 0) {
+            /* The guest's ring is short: let it have these, post others. */
+            af_xdp_vring_flush(dp->rx);
+            af_xdp_datapath_rx_refill(dp);
+        }
+        if (direct_received(dp, from)) {
+            if (unlikely(!direct_rx_deliver(dp, iov, n))) {
+                dp->stats.rx_lost++;
+            }
+            continue;
+        }
         d = deliver(dp, iov, n);
-        if (d == TOO_LONG) {
+        if (d == DELIVERED && dp->rx_direct.fifo) {
+            direct_rx_copied(dp);
+        } else if (d == TOO_LONG) {
             dp->stats.rx_too_long++;
+        } else if (d == NO_BUFFER && dp->rx_direct.n > 0) {
+            /* What is posted may be behind it: it must not wait for more. */
+            dp->stats.rx_lost++;
         } else if (d == NO_BUFFER || d == BAD_BUFFER) {
             af_xdp_copy_rx_back(from);
             if (d == BAD_BUFFER) {
@@ -364,6 +308,13 @@ AfXdpTurn af_xdp_datapath_rx(AfXdpDatapath *dp, AfXdpCopy *from, bool *call)
     }
     if (turn == AF_XDP_TURN_NO_BUFFERS) {
         dp->stats.rx_no_buffer++;
+        return turn;
+    }
+    if (dp->rx_direct.fifo) {
+        AfXdpTurn refill = af_xdp_datapath_rx_refill(dp);
+
+        return turn == AF_XDP_TURN_MORE && refill != AF_XDP_TURN_FAULT ? turn
+                                                                       : refill;
     }
     return turn;
 }
@@ -375,11 +326,16 @@ AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
 {
     Held *held = &dp->tx_held;
     AfXdpTurn turn = AF_XDP_TURN_MORE;
+    AfXdpTxResult result;
     uint64_t bytes = 0;
 
     if (af_xdp_datapath_tx_fault(dp)) {
-        /* What was copied before goes out all the same. */
+        /* What was queued before goes out all the same. */
         *state = af_xdp_copy_tx_flush(dp->copy);
+        if (dp->tx_direct.fifo) {
+            direct_tx_reap(dp);
+            af_xdp_vring_flush(dp->tx);
+        }
         return AF_XDP_TURN_FAULT;
     }
     for (uint32_t i = 0; i < TURN_PACKETS && bytes < TURN_BYTES; i++) {
@@ -396,24 +352,140 @@ AfXdpTurn af_xdp_datapath_tx(AfXdpDatapath *dp, bool *call,
             break;
         }
         held_prefetch(held, false);
-        if (af_xdp_copy_tx_part(dp->copy, elem->iov, dp->hdr_len,
-                                elem->len - dp->hdr_len) == AF_XDP_TX_FULL) {
+        if (dp->tx_direct.fifo && direct_tx_send(dp, elem, &result)) {
+            if (result == AF_XDP_TX_FULL) {
+                turn = AF_XDP_TURN_NO_ROOM;
+                break;
+            }
+        } else if (af_xdp_copy_tx_part(dp->copy, elem->iov, dp->hdr_len,
+                                       elem->len - dp->hdr_len) ==
+                   AF_XDP_TX_FULL) {
             turn = AF_XDP_TURN_NO_ROOM;
             break;
+        } else {
+            /* Copied: it can go back at once. */
+            af_xdp_vring_push(dp->tx, elem, 0);
         }
         bytes += elem->len;
-        af_xdp_vring_push(dp->tx, elem, 0);
         held->next++;
     }
 
-    /* The packets have been copied: their buffers can go back at once. */
+    *state = AF_XDP_TX_IDLE;
+    if (dp->tx_direct.fifo) {
+        /* It goes back when the kernel has read it: now, most likely. */
+        *state = af_xdp_copy_tx_flush(dp->copy);
+        if (direct_tx_reap(dp) && *state == AF_XDP_TX_IDLE) {
+            *state = AF_XDP_TX_WAIT;
+        }
+    }
     af_xdp_vring_flush(dp->tx);
     if (af_xdp_vring_should_call(dp->tx)) {
         dp->stats.tx_calls++;
         *call = true;
     }
-    *state = af_xdp_copy_tx_flush(dp->copy);
+    if (!dp->tx_direct.fifo) {
+        *state = af_xdp_copy_tx_flush(dp->copy);
+    }
     return af_xdp_datapath_tx_fault(dp) ? AF_XDP_TURN_FAULT : turn;
+}
+
+/* --- Direct buffers --- */
+
+void af_xdp_datapath_direct_begin(AfXdpDatapath *dp,
+                                  const AfXdpDirectConfig *config)
+{
+    /* What is held has addresses of the time before. */
+    af_xdp_datapath_quiesce(dp);
+    dp->direct = *config;
+    if (dp->rx) {
+        direct_rx_begin(dp);
+    }
+    if (dp->tx && config->tx) {
+        direct_tx_begin(dp);
+    }
+}
+
+/*
+ * Deliver all that is there and finds room. A turn that finds nothing may have
+ * looked at the other one of two sockets; two find a packet without an end.
+ */
+static void drain(AfXdpDatapath *dp, bool *call)
+{
+    const AfXdpCopyStats *stats = af_xdp_copy_stats(dp->copy);
+    int idle = 0;
+
+    while (idle < 2 && af_xdp_copy_rx_pending(dp->copy)) {
+        uint64_t before = stats->rx_packets + stats->rx_malformed;
+        AfXdpTurn turn = af_xdp_datapath_rx(dp, dp->copy, call);
+
+        if (turn == AF_XDP_TURN_NO_BUFFERS || turn == AF_XDP_TURN_FAULT) {
+            break;
+        }
+        idle = stats->rx_packets + stats->rx_malformed == before ? idle + 1
+                                                                 : 0;
+    }
+}
+
+void af_xdp_datapath_direct_stop(AfXdpDatapath *dp, bool *call)
+{
+    dp->rx_direct.stopping = true;
+    af_xdp_copy_outside_cover(dp->copy);
+    if (dp->rx) {
+        drain(dp, call);
+    }
+    af_xdp_copy_tx_flush(dp->copy);
+    if (dp->tx_direct.fifo) {
+        direct_tx_reap(dp);
+    }
+    af_xdp_copy_outside_close(dp->copy);
+    if (dp->rx) {
+        drain(dp, call);
+    }
+}
+
+void af_xdp_datapath_direct_end(AfXdpDatapath *dp, bool *call)
+{
+    af_xdp_datapath_quiesce(dp);
+    if (dp->rx_direct.fifo) {
+        direct_rx_end(dp);
+        af_xdp_vring_flush(dp->rx);
+        *call |= af_xdp_vring_should_call(dp->rx);
+    }
+    if (dp->tx_direct.fifo) {
+        direct_tx_end(dp);
+        af_xdp_vring_flush(dp->tx);
+        *call |= af_xdp_vring_should_call(dp->tx);
+    }
+    af_xdp_copy_outside_end(dp->copy);
+}
+
+bool af_xdp_datapath_direct(const AfXdpDatapath *dp)
+{
+    return dp->rx_direct.fifo || dp->tx_direct.fifo;
+}
+
+uint32_t af_xdp_datapath_rx_posted(const AfXdpDatapath *dp)
+{
+    return dp->rx_direct.n;
+}
+
+uint32_t direct_unpoppable(uint32_t popped, const uint32_t *numbers,
+                           uint32_t n)
+{
+    g_autofree bool *left = g_new0(bool, n);
+    uint32_t k = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from_end = popped - 1 - numbers[i];
+
+        if (from_end < n) {
+            left[from_end] = true;
+        }
+    }
+    while (k < n && left[k]) {
+        k++;
+    }
+    return k;
 }
 
 const AfXdpDatapathStats *af_xdp_datapath_stats(const AfXdpDatapath *dp)

@@ -62,7 +62,8 @@ static const Hint hints[] = {
       "MTU with 'ip link show dev IFNAME'." },
     { ENOMEM, STEP(BIND) | STEP(UMEM) | STEP(RING),
       "The host is short of memory, or of memory in one piece: use fewer "
-      "queues, or free some and try again." },
+      "queues, or free some and try again. Guest RAM in a file on a disk "
+      "cannot be used at all: memory-backend-memfd can." },
     { EPERM, STEP(PROGRAM),
       "This needs CAP_NET_ADMIN and CAP_BPF in the initial user namespace: "
       "start QEMU there, as root or with these capabilities ('setpriv "

@@ -26,6 +26,9 @@ typedef struct FramePool {
 struct AfXdpUmem {
     char *area;
     uint64_t size;
+    uint64_t base;              /* where in it the frames begin */
+    uint32_t headroom;
+    bool placed;                /* the memory is somebody else's */
     FramePool pool[AF_XDP_POOL__MAX];
     uint32_t n_frames;
     uint32_t count[AF_XDP_FRAME__MAX];
@@ -44,33 +47,16 @@ static void pool_init(FramePool *pool, uint32_t first, uint32_t n_frames)
     }
 }
 
-AfXdpUmem *af_xdp_umem_new(uint32_t n_rx, uint32_t n_tx, GError **errp)
+static AfXdpUmem *umem_init(const AfXdpPlace *place, uint32_t n_rx,
+                            uint32_t n_tx)
 {
-    uint64_t n_frames = (uint64_t)n_rx + n_tx;
-    uint64_t size = n_frames * AF_XDP_FRAME_SIZE;
-    AfXdpUmem *umem;
-    void *area;
+    uint32_t n_frames = n_rx + n_tx;
+    AfXdpUmem *umem = af_xdp_lines_new0(sizeof(*umem));
 
-    if (n_frames == 0 || n_frames > UINT32_MAX) {
-        af_xdp_error_set(errp, EINVAL, NULL,
-                         "cannot make a UMEM of %" PRIu64 " frames", n_frames);
-        return NULL;
-    }
-
-    area = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (area == MAP_FAILED) {
-        af_xdp_error_set(errp, errno, NULL,
-                         "cannot allocate a UMEM of %" PRIu64 " KiB",
-                         size / 1024);
-        return NULL;
-    }
-    /* Fewer TLB misses where the host can; it works without as well. */
-    madvise(area, size, MADV_HUGEPAGE);
-
-    umem = af_xdp_lines_new0(sizeof(*umem));
-    umem->area = area;
-    umem->size = size;
+    umem->area = place->area;
+    umem->size = place->size;
+    umem->base = place->base;
+    umem->headroom = place->headroom;
     umem->n_frames = n_frames;
     umem->state = af_xdp_lines_new0(n_frames * sizeof(*umem->state));
     umem->count[AF_XDP_FRAME_FREE] = n_frames;
@@ -79,12 +65,47 @@ AfXdpUmem *af_xdp_umem_new(uint32_t n_rx, uint32_t n_tx, GError **errp)
     return umem;
 }
 
+AfXdpUmem *af_xdp_umem_new(uint32_t n_rx, uint32_t n_tx, GError **errp)
+{
+    uint64_t n_frames = (uint64_t)n_rx + n_tx;
+    AfXdpPlace place = { .size = n_frames * AF_XDP_FRAME_SIZE };
+
+    if (n_frames == 0 || n_frames > UINT32_MAX) {
+        af_xdp_error_set(errp, EINVAL, NULL,
+                         "cannot make a UMEM of %" PRIu64 " frames", n_frames);
+        return NULL;
+    }
+
+    place.area = mmap(NULL, place.size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place.area == MAP_FAILED) {
+        af_xdp_error_set(errp, errno, NULL,
+                         "cannot allocate a UMEM of %" PRIu64 " KiB",
+                         place.size / 1024);
+        return NULL;
+    }
+    /* Fewer TLB misses where the host can; it works without as well. */
+    madvise(place.area, place.size, MADV_HUGEPAGE);
+    return umem_init(&place, n_rx, n_tx);
+}
+
+AfXdpUmem *af_xdp_umem_new_at(const AfXdpPlace *place, uint32_t n_rx,
+                              uint32_t n_tx)
+{
+    AfXdpUmem *umem = umem_init(place, n_rx, n_tx);
+
+    umem->placed = true;
+    return umem;
+}
+
 void af_xdp_umem_free(AfXdpUmem *umem)
 {
     if (!umem) {
         return;
     }
-    munmap(umem->area, umem->size);
+    if (!umem->placed) {
+        munmap(umem->area, umem->size);
+    }
     for (int i = 0; i < AF_XDP_POOL__MAX; i++) {
         free(umem->pool[i].stack);
     }
@@ -100,6 +121,33 @@ void *af_xdp_umem_area(const AfXdpUmem *umem)
 uint64_t af_xdp_umem_size(const AfXdpUmem *umem)
 {
     return umem->size;
+}
+
+bool af_xdp_umem_is_placed(const AfXdpUmem *umem)
+{
+    return umem->placed;
+}
+
+uint32_t af_xdp_umem_headroom(const AfXdpUmem *umem)
+{
+    return umem->headroom;
+}
+
+uint32_t af_xdp_umem_rx_room(const AfXdpUmem *umem)
+{
+    return AF_XDP_RX_ROOM - umem->headroom;
+}
+
+/* The frame of an address as descriptors have it; not below n_frames: none. */
+static inline uint64_t frame_of(const AfXdpUmem *umem, uint64_t addr)
+{
+    /* What is in front of the first wraps around to the largest numbers. */
+    return (af_xdp_addr_data(addr) - umem->base) / AF_XDP_FRAME_SIZE;
+}
+
+bool af_xdp_umem_has(const AfXdpUmem *umem, uint64_t addr)
+{
+    return frame_of(umem, addr) < umem->n_frames;
 }
 
 /* Every frame is somewhere, and only once. */
@@ -139,12 +187,13 @@ uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool which,
         uint32_t frame = pool->stack[--pool->n_free];
 
         umem->state[frame] = to;
-        addrs[i] = (uint64_t)frame * AF_XDP_FRAME_SIZE;
+        addrs[i] = umem->base + (uint64_t)frame * AF_XDP_FRAME_SIZE;
     }
     if (which == AF_XDP_POOL_TX && pool->n_free >= TAKE_AHEAD) {
         uint64_t next = pool->stack[pool->n_free - TAKE_AHEAD];
 
-        __builtin_prefetch(umem->area + next * AF_XDP_FRAME_SIZE, 1);
+        __builtin_prefetch(umem->area + umem->base + next * AF_XDP_FRAME_SIZE,
+                           1);
     }
     count_move(umem, AF_XDP_FRAME_FREE, to, n);
     return n;
@@ -152,8 +201,9 @@ uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool which,
 
 void *af_xdp_umem_received(AfXdpUmem *umem, uint64_t addr, uint32_t len)
 {
-    uint64_t frame = addr / AF_XDP_FRAME_SIZE;
-    uint64_t offset = addr % AF_XDP_FRAME_SIZE;
+    uint64_t data = af_xdp_addr_data(addr);
+    uint64_t frame = frame_of(umem, addr);
+    uint64_t offset = data % AF_XDP_FRAME_SIZE;
 
     if (frame >= umem->n_frames ||
         len > AF_XDP_FRAME_SIZE - offset ||
@@ -162,12 +212,12 @@ void *af_xdp_umem_received(AfXdpUmem *umem, uint64_t addr, uint32_t len)
     }
     umem->state[frame] = AF_XDP_FRAME_RECEIVED;
     count_move(umem, AF_XDP_FRAME_FILL, AF_XDP_FRAME_RECEIVED, 1);
-    return umem->area + addr;
+    return umem->area + data;
 }
 
 void af_xdp_umem_unreceive(AfXdpUmem *umem, uint64_t addr)
 {
-    uint64_t frame = addr / AF_XDP_FRAME_SIZE;
+    uint64_t frame = frame_of(umem, addr);
 
     if (frame < umem->n_frames &&
         umem->state[frame] == AF_XDP_FRAME_RECEIVED) {
@@ -185,7 +235,7 @@ uint32_t af_xdp_umem_put(AfXdpUmem *umem, const uint64_t *addrs, uint32_t n,
         return 0;
     }
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t frame = addrs[i] / AF_XDP_FRAME_SIZE;
+        uint64_t frame = frame_of(umem, addrs[i]);
         FramePool *pool;
 
         if (frame >= umem->n_frames || umem->state[frame] != from) {
@@ -198,6 +248,29 @@ uint32_t af_xdp_umem_put(AfXdpUmem *umem, const uint64_t *addrs, uint32_t n,
         done++;
     }
     count_move(umem, from, AF_XDP_FRAME_FREE, done);
+    return done;
+}
+
+uint32_t af_xdp_umem_reclaim(AfXdpUmem *umem, const uint64_t *kept,
+                             uint32_t n)
+{
+    FramePool *pool = &umem->pool[AF_XDP_POOL_RX];
+    g_autofree bool *keep = g_new0(bool, umem->n_frames);
+    uint32_t done = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (af_xdp_umem_has(umem, kept[i])) {
+            keep[frame_of(umem, kept[i])] = true;
+        }
+    }
+    for (uint32_t i = pool->first; i < pool->first + pool->n_frames; i++) {
+        if (umem->state[i] == AF_XDP_FRAME_FILL && !keep[i]) {
+            umem->state[i] = AF_XDP_FRAME_FREE;
+            pool->stack[pool->n_free++] = i;
+            done++;
+        }
+    }
+    count_move(umem, AF_XDP_FRAME_FILL, AF_XDP_FRAME_FREE, done);
     return done;
 }
 

@@ -178,6 +178,16 @@ uint32_t af_xdp_vring_pop(AfXdpVring *vr, AfXdpVringElem *elems, uint32_t max,
                       : vring_split_pop(vr, elems, max, pool);
 }
 
+void af_xdp_vring_unpop_slots(AfXdpVring *vr, uint32_t n_slots)
+{
+    vr->outstanding -= n_slots;
+    if (vr->packed) {
+        vring_packed_unpop(vr, n_slots);
+    } else {
+        vr->last_avail -= n_slots;
+    }
+}
+
 void af_xdp_vring_unpop(AfXdpVring *vr, const AfXdpVringElem *elems,
                         uint32_t n)
 {
@@ -186,12 +196,7 @@ void af_xdp_vring_unpop(AfXdpVring *vr, const AfXdpVringElem *elems,
     for (uint32_t i = 0; i < n; i++) {
         n_slots += elems[i].n_slots;
     }
-    vr->outstanding -= n_slots;
-    if (vr->packed) {
-        vring_packed_unpop(vr, n_slots);
-    } else {
-        vr->last_avail -= n_slots;
-    }
+    af_xdp_vring_unpop_slots(vr, n_slots);
 }
 
 /* The first @written bytes of an element are dirty. */
@@ -221,6 +226,41 @@ void af_xdp_vring_push(AfXdpVring *vr, const AfXdpVringElem *elem,
         .id = elem->id,
         .n_slots = elem->n_slots,
     };
+}
+
+void af_xdp_vring_push_id(AfXdpVring *vr, uint16_t id, uint16_t n_slots,
+                          uint32_t written)
+{
+#ifdef AF_XDP_DEBUG
+    g_assert(vr->n_shadow < vr->num);
+#endif
+    vr->shadow[vr->n_shadow++] = (VringShadow) {
+        .len = written,
+        .id = id,
+        .n_slots = n_slots,
+    };
+}
+
+void af_xdp_vring_written(const AfXdpVring *vr, uint64_t gpa, uint64_t len)
+{
+    if (unlikely(vr->log)) {
+        af_xdp_log_write(vr->log, gpa, len);
+    }
+}
+
+bool af_xdp_vring_logging(const AfXdpVring *vr)
+{
+    return vr->log;
+}
+
+uint32_t af_xdp_vring_available(const AfXdpVring *vr)
+{
+    return vr->packed ? 0 : (uint16_t)(vr->avail_seen - vr->last_avail);
+}
+
+uint32_t af_xdp_vring_size(const AfXdpVring *vr)
+{
+    return vr->num;
 }
 
 void af_xdp_vring_flush(AfXdpVring *vr)

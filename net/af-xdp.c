@@ -149,6 +149,7 @@ static void af_xdp_device_new_mtu(AfXdpNetdev *dev, uint32_t mtu)
 
         if (!af_xdp_socket_check_mtu(dev->ifname, s->queue,
                                      mtu + AF_XDP_FRAME_OVERHEAD,
+                                     af_xdp_copy_socket(s->copy)->rx_room,
                                      af_xdp_queue_multi_buffer(s), &gerr)) {
             af_xdp_warn(dev, gerr, "longer frames are lost");
             return;
@@ -329,6 +330,7 @@ static bool af_xdp_start_program(AfXdpNetdev *dev, const AfXdpOptions *opts,
                          ebpf_af_xdp_prog_id(dev->prog));
     if (!af_xdp_socket_check_mtu(info->name, opts->queue_start,
                                  info->mtu + AF_XDP_FRAME_OVERHEAD,
+                                 AF_XDP_RX_ROOM,
                                  ebpf_af_xdp_multi_buffer(dev->prog),
                                  gerrp)) {
         return false;

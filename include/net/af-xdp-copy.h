@@ -54,6 +54,7 @@ typedef enum AfXdpTxState {
     AF_XDP_TX_POLL,         /* flush again when the socket is writable */
     AF_XDP_TX_RETRY,        /* flush again after AF_XDP_TX_RETRY_NS */
     AF_XDP_TX_DOWN,         /* device down or gone: wait until it is back */
+    AF_XDP_TX_WAIT,         /* all sent, not all let go of: look again then */
 } AfXdpTxState;
 
 /*
@@ -62,6 +63,10 @@ typedef enum AfXdpTxState {
  * empty a good third of veth's 256 entry queue, so it never runs dry.
  */
 #define AF_XDP_TX_RETRY_NS 100000
+
+/* How many frames a queue has in each direction; as many entries, its rings. */
+#define AF_XDP_COPY_RING 2048u
+#define AF_XDP_COPY_FRAMES (2 * AF_XDP_COPY_RING)
 
 typedef struct AfXdpCopy AfXdpCopy;
 
@@ -78,6 +83,28 @@ typedef struct AfXdpCopy AfXdpCopy;
  */
 AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
                            uint32_t frame_max, bool zero_copy, GError **errp);
+
+/* Where af_xdp_copy_move() moves a queue. */
+typedef struct AfXdpMove {
+    const char *ifname;     /* as the device is called now */
+    uint32_t frame_max;     /* longest Ethernet frame expected, in bytes */
+    /* Holds AF_XDP_COPY_FRAMES frames; NULL: memory of the queue's own. */
+    const AfXdpPlace *place;
+    AfXdpCopy *share;       /* has registered that memory, or NULL */
+    uint32_t patience;      /* ms until the kernel must have let go; 0: 500 */
+    bool copy_mode;         /* even if driver zero-copy was allowed at first */
+} AfXdpMove;
+
+/*
+ * af_xdp_copy_move: close the socket, and open another one on other memory.
+ * @errp: set on failure.
+ *
+ * What the old socket held is lost. The new one has another descriptor, which
+ * is in no XSKMAP. On failure there is no socket any more: nothing is received
+ * or sent until a later move succeeds. That the kernel has let go of all the
+ * old memory is sure only after a success. The socket must not be a given one.
+ */
+bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp);
 
 /* af_xdp_copy_free: close the socket, return the memory. NULL is allowed. */
 void af_xdp_copy_free(AfXdpCopy *c);
@@ -143,5 +170,99 @@ AfXdpTxState af_xdp_copy_tx_flush(AfXdpCopy *c);
  * A sender that met AF_XDP_TX_FULL should be woken when this is true.
  */
 bool af_xdp_copy_tx_ready(AfXdpCopy *c);
+
+/*
+ * Beyond copying: buffers of somebody else, such as the guest's, in the same
+ * memory. They go through the rings among our frames:
+ *
+ *     begin   rx_post(address)... rx_submit   rx_next, rx_outside   ...   end
+ *                                 tx_outside  tx_flush  tx_taken
+ *
+ * The end has three steps, because packets go on arriving meanwhile. In copy
+ * mode the XSKMAP must name af_xdp_copy_base_fd() again before the first.
+ */
+
+/*
+ * af_xdp_copy_outside_begin: from now on only what is posted explicitly is
+ * posted. In copy mode this binds a second socket, see
+ * af_xdp_socket_open_second(); it belongs into the XSKMAP then.
+ *
+ * Returns false and sets @errp if that fails; nothing has changed then.
+ */
+bool af_xdp_copy_outside_begin(AfXdpCopy *c, GError **errp);
+
+/*
+ * af_xdp_copy_outside_cover: first step of the end: see that what is posted
+ * and not used yet is not used from now on: frames take its place.
+ */
+void af_xdp_copy_outside_cover(AfXdpCopy *c);
+
+/*
+ * af_xdp_copy_outside_close: second step: what was received so far has been
+ * read. When this returns, no buffer of others is written to any more, and
+ * the last ones to be have been received; read again what is there.
+ *
+ * In driver zero-copy this and cover do nothing: only af_xdp_copy_move() ends
+ * it.
+ */
+void af_xdp_copy_outside_close(AfXdpCopy *c);
+
+/* af_xdp_copy_outside_end: last step: all is as before the beginning. */
+void af_xdp_copy_outside_end(AfXdpCopy *c);
+
+/* af_xdp_copy_is_outside: has it begun, and not ended? */
+bool af_xdp_copy_is_outside(const AfXdpCopy *c);
+
+/* af_xdp_copy_base_fd: the socket that stays. */
+int af_xdp_copy_base_fd(const AfXdpCopy *c);
+
+/*
+ * af_xdp_copy_rx_post: post a buffer, at the next af_xdp_copy_rx_submit().
+ * @addr: where the kernel is to put a packet, less AF_XDP_RX_HEADROOM and the
+ *        headroom of the place; it and the AF_XDP_FRAME_SIZE bytes behind it
+ *        must be in the place.
+ *
+ * Returns false if the ring is full.
+ */
+bool af_xdp_copy_rx_post(AfXdpCopy *c, uint64_t addr);
+
+/* af_xdp_copy_rx_post_frames: post up to @n frames; returns how many. */
+uint32_t af_xdp_copy_rx_post_frames(AfXdpCopy *c, uint32_t n);
+
+void af_xdp_copy_rx_submit(AfXdpCopy *c);
+
+/* af_xdp_copy_rx_frames: frames that are posted, or received and not shown. */
+uint32_t af_xdp_copy_rx_frames(const AfXdpCopy *c);
+
+/*
+ * af_xdp_copy_rx_outside: which pieces of the last packet of
+ * af_xdp_copy_rx_next() are not in frames: a bit for each.
+ */
+uint32_t af_xdp_copy_rx_outside(const AfXdpCopy *c);
+
+/* af_xdp_copy_rx_addr: where piece @i of that packet was posted. */
+uint64_t af_xdp_copy_rx_addr(const AfXdpCopy *c, uint32_t i);
+
+/* A piece of a packet to send. */
+typedef struct AfXdpSpan {
+    uint64_t addr;
+    uint32_t len;           /* bytes, 1 to AF_XDP_FRAME_SIZE */
+} AfXdpSpan;
+
+/*
+ * af_xdp_copy_tx_outside: queue a frame that is sent from where it is.
+ * @spans, @n: its pieces, in the place; at most the socket's max_tx_segs.
+ * @size: bytes of all of them, at least an Ethernet header.
+ *
+ * Returns AF_XDP_TX_QUEUED, or AF_XDP_TX_FULL, see af_xdp_copy_tx(). The
+ * memory is the kernel's until af_xdp_copy_tx_taken() has passed what
+ * af_xdp_copy_tx_queued() is afterwards.
+ */
+AfXdpTxResult af_xdp_copy_tx_outside(AfXdpCopy *c, const AfXdpSpan *spans,
+                                     uint32_t n, uint32_t size);
+
+/* Free running numbers of pieces: queued ever, and of those let go of. */
+uint32_t af_xdp_copy_tx_queued(const AfXdpCopy *c);
+uint32_t af_xdp_copy_tx_taken(AfXdpCopy *c);
 
 #endif /* NET_AF_XDP_COPY_H */

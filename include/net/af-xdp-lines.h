@@ -1,5 +1,5 @@
 /*
- * AF_XDP: memory that shares no cache line with any other
+ * AF_XDP: memory that shares no cache line with any other, or is not cleared
  *
  * What one queue pair writes per packet must not lie beside what another
  * reads: they run on different processors, and each write would take the line
@@ -12,6 +12,17 @@
 
 #ifndef NET_AF_XDP_LINES_H
 #define NET_AF_XDP_LINES_H
+
+/*
+ * QEMU is built such that local variables are zeroed
+ * (-ftrivial-auto-var-init=zero). For arrays in what runs for each packet that
+ * are plainly written before they are read.
+ */
+#if __has_attribute(uninitialized)
+#define AF_XDP_UNINITIALIZED __attribute__((uninitialized))
+#else
+#define AF_XDP_UNINITIALIZED
+#endif
 
 /* A pair of lines: x86 prefetches the second with the first. */
 #define AF_XDP_LINES 128u

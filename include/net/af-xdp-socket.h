@@ -37,6 +37,8 @@
 /* An Ethernet header and one VLAN tag travel beside the MTU. */
 #define AF_XDP_FRAME_OVERHEAD (14u + 4u)
 
+typedef struct AfXdpSocket AfXdpSocket;
+
 typedef struct AfXdpSocketConfig {
     const char *ifname;     /* device, in the current network namespace */
     uint32_t queue;         /* queue of the device */
@@ -45,41 +47,96 @@ typedef struct AfXdpSocketConfig {
     uint32_t tx_size;       /* entries of the tx and comp rings, power of 2 */
     uint32_t frame_max;     /* longest frame expected, in bytes */
     bool zero_copy;         /* try driver zero-copy before copy mode */
+    uint32_t patience;      /* ms to wait for a queue that is busy; 0: 500 */
+    AfXdpSocket *share;     /* has registered the same memory, or NULL */
 } AfXdpSocketConfig;
 
-typedef struct AfXdpSocket {
+/* Mappings of one socket's rings. */
+typedef struct AfXdpRingMap {
+    void *at;
+    size_t size;
+} AfXdpRingMap;
+
+struct AfXdpSocket {
     struct xsk_ring_prod fill;
     struct xsk_ring_cons rx;
     struct xsk_ring_prod tx;
     struct xsk_ring_cons comp;
 
-    int fd;                 /* for poll(); owned by the socket */
+    int fd;                 /* for poll() and an XSKMAP; owned by the socket */
     bool zero_copy;         /* bound in driver zero-copy mode */
     bool multi_buffer;      /* packets may span frames, both ways */
     uint32_t max_tx_segs;   /* most frames one sent packet may take */
+    uint32_t rx_room;       /* most bytes that one frame receives */
 
-    struct xsk_umem *reg;   /* libxdp's objects */
-    struct xsk_socket *xsk;
-} AfXdpSocket;
+    /* Of the socket that was bound first, while there is a second one. */
+    int base_fd;            /* -1: there is none */
+    struct xsk_ring_cons base_rx;
+    struct xsk_ring_prod base_tx;
+
+    /* What was counted for sockets before, see af_xdp_socket_stats(). */
+    uint64_t rx_dropped;
+    uint64_t tx_invalid;
+
+    AfXdpRingMap map[6];
+    int ifindex;                /* 0: bound to nothing */
+    uint32_t queue;
+};
 
 /*
  * af_xdp_socket_new: open, register @umem, bind.
  * @config: what to bind. @config->fd is taken over on success only: after
  *          a failure it is as it was, for it may be somebody's mistake.
+ *          With @config->share nothing is registered, @umem must be in the
+ *          same memory, and the mode is the other socket's.
  * @umem: must outlive the socket.
  * @errp: set on failure; the code is the errno of the step that failed.
  *
  * Modes are tried from the best down: driver zero-copy if wanted (with
  * multi-buffer only when @config->frame_max needs it), copy mode with
  * multi-buffer (kernel >= 6.6), plain copy mode. A bind that is refused with
- * EBUSY is repeated for half a second, since the kernel takes tens of
- * milliseconds to let go of a zero-copy socket closed before.
+ * EBUSY is repeated for a while, since the kernel takes tens of milliseconds
+ * to let go of a zero-copy socket closed before. In memory that is somebody
+ * else's, driver zero-copy and multi-buffer never meet: drivers keep notes
+ * behind the data of such frames (skb_shared_info), and trust them.
  *
  * Returns NULL and leaves nothing behind on failure, also when no mode that
  * works can carry a frame of @config->frame_max bytes.
  */
 AfXdpSocket *af_xdp_socket_new(const AfXdpSocketConfig *config,
                                AfXdpUmem *umem, GError **errp);
+
+/*
+ * af_xdp_socket_absent: a socket that is bound to nothing: it receives
+ * nothing, takes nothing, and says that the device is down. For who must have
+ * one. Returns NULL if there is no file descriptor for it.
+ */
+AfXdpSocket *af_xdp_socket_absent(void);
+
+/*
+ * af_xdp_socket_open_second: bind another socket to the same queue.
+ * @errp: set on failure; nothing has changed then.
+ *
+ * The two share the fill and comp rings, each has rx and tx rings. @s->rx,
+ * @s->tx and @s->fd are the second one's from here on, those of the first are
+ * kept: what comes to it in @s->base_rx. Closing the second one is a barrier:
+ * afterwards no packet is on its way from the fill ring that was taken before
+ * (the kernel waits for all readers of its sockets, xsk_unbind_dev() in
+ * net/xdp/xsk.c). For copy mode only.
+ */
+bool af_xdp_socket_open_second(AfXdpSocket *s, GError **errp);
+
+/*
+ * af_xdp_socket_close_second: the end of that, if it was opened. What is left
+ * in its rings is lost, so empty them before.
+ */
+void af_xdp_socket_close_second(AfXdpSocket *s);
+
+/*
+ * af_xdp_socket_try: would the kernel take this memory? Registers it, and
+ * lets it go again; that takes as long as it takes, 0.1 s per GiB, say.
+ */
+bool af_xdp_socket_try(const AfXdpPlace *place, GError **errp);
 
 /*
  * af_xdp_socket_free: unmap the rings, then close. @s may be NULL.
@@ -92,14 +149,15 @@ void af_xdp_socket_free(AfXdpSocket *s);
 
 /*
  * af_xdp_socket_check_mtu: can frames of @frame_max bytes be received?
+ * @room: bytes that one buffer receives.
  * @multi_buffer: whether packets may span frames.
  *
  * Returns false and sets @errp (EMSGSIZE, naming the largest MTU that fits)
  * if they cannot.
  */
 bool af_xdp_socket_check_mtu(const char *ifname, uint32_t queue,
-                             uint32_t frame_max, bool multi_buffer,
-                             GError **errp);
+                             uint32_t frame_max, uint32_t room,
+                             bool multi_buffer, GError **errp);
 
 /*
  * af_xdp_socket_kick_tx: one system call to make the kernel send what is in

@@ -44,6 +44,24 @@
 #define AF_XDP_RX_HEADROOM 256u
 #define AF_XDP_RX_ROOM (AF_XDP_FRAME_SIZE - AF_XDP_RX_HEADROOM)
 
+/*
+ * An address in a descriptor of the kernel: where the frame was posted, and in
+ * the upper 16 bits how far behind that the data is (if_xdp.h). In a UMEM of
+ * ours alone the latter is 0, and the former the data's.
+ */
+#define AF_XDP_ADDR_SHIFT 48
+#define AF_XDP_ADDR_MASK ((1ULL << AF_XDP_ADDR_SHIFT) - 1)
+
+static inline uint64_t af_xdp_addr_posted(uint64_t addr)
+{
+    return addr & AF_XDP_ADDR_MASK;
+}
+
+static inline uint64_t af_xdp_addr_data(uint64_t addr)
+{
+    return (addr & AF_XDP_ADDR_MASK) + (addr >> AF_XDP_ADDR_SHIFT);
+}
+
 typedef enum AfXdpFrameState {
     AF_XDP_FRAME_FREE,      /* in its pool */
     AF_XDP_FRAME_FILL,      /* posted for reception: fill ring or kernel */
@@ -60,6 +78,18 @@ typedef enum AfXdpPool {
 
 typedef struct AfXdpUmem AfXdpUmem;
 
+/* Memory of somebody else with room for frames, such as a window's. */
+typedef struct AfXdpPlace {
+    void *area;             /* what is to be registered */
+    uint64_t size;          /* ... in bytes */
+    uint64_t base;          /* where in it the frames begin, page aligned */
+    /*
+     * Bytes left free in front of a received packet, beside the kernel's own.
+     * At most AF_XDP_RX_ROOM less 448, what Linux 7.2 wants for an skb.
+     */
+    uint32_t headroom;
+} AfXdpPlace;
+
 /*
  * af_xdp_umem_new: allocate memory for @n_rx + @n_tx frames.
  * @n_rx, @n_tx: number of frames per pool; either may be 0, not both.
@@ -69,6 +99,17 @@ typedef struct AfXdpUmem AfXdpUmem;
  * Returns the UMEM, or NULL.
  */
 AfXdpUmem *af_xdp_umem_new(uint32_t n_rx, uint32_t n_tx, GError **errp);
+
+/*
+ * af_xdp_umem_new_at: put the frames into memory that is there.
+ * @place: copied; its memory must outlive the UMEM and hold the frames.
+ *
+ * Buffers in the rest of the memory are none of the UMEM's business; they may
+ * be at any address, so the kernel is to be told to take such
+ * (XDP_UMEM_UNALIGNED_CHUNK_FLAG). Never fails.
+ */
+AfXdpUmem *af_xdp_umem_new_at(const AfXdpPlace *place, uint32_t n_rx,
+                              uint32_t n_tx);
 
 /*
  * af_xdp_umem_free: return the memory. @umem may be NULL.
@@ -81,6 +122,16 @@ void af_xdp_umem_free(AfXdpUmem *umem);
 /* The memory to register: address, and length in bytes. */
 void *af_xdp_umem_area(const AfXdpUmem *umem);
 uint64_t af_xdp_umem_size(const AfXdpUmem *umem);
+
+/* Whether it is somebody else's, and the headroom that was asked for there. */
+bool af_xdp_umem_is_placed(const AfXdpUmem *umem);
+uint32_t af_xdp_umem_headroom(const AfXdpUmem *umem);
+
+/* The most bytes of a packet that one buffer receives. */
+uint32_t af_xdp_umem_rx_room(const AfXdpUmem *umem);
+
+/* af_xdp_umem_has: is this the address of a byte in one of the frames? */
+bool af_xdp_umem_has(const AfXdpUmem *umem, uint64_t addr);
 
 /*
  * af_xdp_umem_take: move up to @n frames of @pool from FREE to FILL (RX pool)
@@ -96,8 +147,8 @@ uint32_t af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool pool,
 
 /*
  * af_xdp_umem_received: the kernel handed over a packet in a frame.
- * @addr: address in the RX descriptor, anywhere in the frame.
- * @len: bytes of packet data at @addr.
+ * @addr: address as in the RX descriptor, anywhere in the frame.
+ * @len: bytes of packet data there.
  *
  * Moves the frame from FILL to RECEIVED. Returns a pointer to the data, or
  * NULL when the descriptor does not name @len bytes inside a frame that was
@@ -123,6 +174,16 @@ void af_xdp_umem_unreceive(AfXdpUmem *umem, uint64_t addr);
  */
 uint32_t af_xdp_umem_put(AfXdpUmem *umem, const uint64_t *addrs, uint32_t n,
                          AfXdpFrameState from);
+
+/*
+ * af_xdp_umem_reclaim: take back what a closed socket has lost.
+ * @kept: addresses of all FILL frames that are somewhere still, others' ones
+ *        among them.
+ *
+ * Frames in FILL that are not in @kept become FREE. Returns their number.
+ */
+uint32_t af_xdp_umem_reclaim(AfXdpUmem *umem, const uint64_t *kept,
+                             uint32_t n);
 
 /* Number of frames in @state; all states together are all frames. */
 uint32_t af_xdp_umem_count(const AfXdpUmem *umem, AfXdpFrameState state);

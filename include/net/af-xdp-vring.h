@@ -190,6 +190,31 @@ void af_xdp_vring_push(AfXdpVring *vr, const AfXdpVringElem *elem,
                        uint32_t written);
 
 /*
+ * af_xdp_vring_push_id: the same for who keeps no element: @id and @n_slots
+ * are the element's. Logs nothing.
+ */
+void af_xdp_vring_push_id(AfXdpVring *vr, uint16_t id, uint16_t n_slots,
+                          uint32_t written);
+
+/* af_xdp_vring_unpop_slots: unpop for who keeps no elements. */
+void af_xdp_vring_unpop_slots(AfXdpVring *vr, uint32_t n_slots);
+
+/* af_xdp_vring_written: mark guest memory in the dirty log, if there is one. */
+void af_xdp_vring_written(const AfXdpVring *vr, uint64_t gpa, uint64_t len);
+
+/* af_xdp_vring_logging: is there a dirty log? */
+bool af_xdp_vring_logging(const AfXdpVring *vr);
+
+/*
+ * af_xdp_vring_available: how many more chains can be popped, as far as that
+ * was seen by the last pop; a packed ring does not tell: 0.
+ */
+uint32_t af_xdp_vring_available(const AfXdpVring *vr);
+
+/* af_xdp_vring_size: entries of the ring. */
+uint32_t af_xdp_vring_size(const AfXdpVring *vr);
+
+/*
  * af_xdp_vring_flush: show the driver everything pushed, in one step: it sees
  * either all of it or nothing. (A packet in several mergeable buffers must
  * not become visible in parts: 5.1.6.4, 2.8.9.)

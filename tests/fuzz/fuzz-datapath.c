@@ -390,7 +390,7 @@ static void check_socket(const Fuzz *f, int i)
     g_assert(af_xdp_umem_count(umem, AF_XDP_FRAME_TX) ==
              af_xdp_socket_tx_pending(&fake->sock) + fake->n_in_flight +
              af_xdp_fake_in_comp(fake));
-    g_assert(af_xdp_fake_frames_once(fake));
+    g_assert(af_xdp_fake_frames_once(fake, umem));
     g_assert(stats->rx_malformed == 0);
     g_assert(stats->rx_packets + af_xdp_fake_packets_in_rx(fake) ==
              f->arrived[i]);

@@ -9,6 +9,12 @@
 #include "af-xdp-fake-socket.h"
 
 static uint32_t rx_limit, tx_limit;
+static bool driver_zero_copy;
+
+void af_xdp_fake_driver_zero_copy(bool on)
+{
+    driver_zero_copy = on;
+}
 
 void af_xdp_fake_limit(uint32_t rx_size, uint32_t tx_size)
 {
@@ -34,6 +40,7 @@ static void *lines_new(size_t size)
 
 static void prod_init(struct xsk_ring_prod *r, uint32_t size, size_t entry)
 {
+    memset(r, 0, sizeof(*r));
     r->cached_cons = size;
     r->mask = size - 1;
     r->size = size;
@@ -47,6 +54,7 @@ static void prod_init(struct xsk_ring_prod *r, uint32_t size, size_t entry)
 
 static void cons_init(struct xsk_ring_cons *r, uint32_t size, size_t entry)
 {
+    memset(r, 0, sizeof(*r));
     r->mask = size - 1;
     r->size = size;
     r->producer = lines_new(sizeof(uint32_t));
@@ -98,88 +106,149 @@ uint32_t af_xdp_fake_packets_in_rx(const AfXdpFakeSocket *f)
 
 static bool in_umem(const AfXdpFakeSocket *f, uint64_t addr, uint64_t len)
 {
-    return addr / AF_XDP_FRAME_SIZE < f->n_frames &&
-           len <= AF_XDP_FRAME_SIZE - addr % AF_XDP_FRAME_SIZE;
+    if (!f->unaligned && len > AF_XDP_FRAME_SIZE - addr % AF_XDP_FRAME_SIZE) {
+        return false;
+    }
+    return len <= AF_XDP_FRAME_SIZE && len <= f->size &&
+           addr <= f->size - len;
 }
 
-/* Mark the frame of @addr; false if it is none, or marked already. */
-static bool mark(const AfXdpFakeSocket *f, uint8_t *seen, uint64_t addr)
+/* Mark the frame of @addr, if it is one; false if it is marked already. */
+static bool mark(const AfXdpUmem *umem, uint64_t base, uint8_t *seen,
+                 uint64_t addr)
 {
-    uint64_t frame = addr / AF_XDP_FRAME_SIZE;
-
-    return frame < f->n_frames && !seen[frame]++;
+    return !af_xdp_umem_has(umem, addr) ||
+           !seen[(af_xdp_addr_data(addr) - base) / AF_XDP_FRAME_SIZE]++;
 }
 
-bool af_xdp_fake_frames_once(const AfXdpFakeSocket *f)
+bool af_xdp_fake_frames_once(const AfXdpFakeSocket *f, const AfXdpUmem *umem)
 {
     const AfXdpSocket *s = &f->sock;
-    g_autofree uint8_t *seen = g_new0(uint8_t, f->n_frames);
+    uint32_t n = 0;
+    uint64_t base = 0;
+    g_autofree uint8_t *seen = NULL;
     const struct xdp_desc *rx = s->rx.ring, *tx = s->tx.ring;
     const uint64_t *fill = s->fill.ring, *comp = s->comp.ring;
     bool once = true;
 
+    for (int i = 0; i < AF_XDP_FRAME__MAX; i++) {
+        n += af_xdp_umem_count(umem, i);
+    }
+    while (!af_xdp_umem_has(umem, base)) {
+        base += AF_XDP_FRAME_SIZE;
+    }
+    seen = g_new0(uint8_t, n);
     for (uint32_t i = *s->fill.consumer; i != *s->fill.producer; i++) {
-        once &= mark(f, seen, fill[i & s->fill.mask]);
+        once &= mark(umem, base, seen, fill[i & s->fill.mask]);
     }
     for (uint32_t i = *s->rx.consumer; i != *s->rx.producer; i++) {
-        once &= mark(f, seen, rx[i & s->rx.mask].addr);
+        once &= mark(umem, base, seen, rx[i & s->rx.mask].addr);
     }
     for (uint32_t i = *s->tx.consumer; i != *s->tx.producer; i++) {
-        once &= mark(f, seen, tx[i & s->tx.mask].addr);
+        once &= mark(umem, base, seen, tx[i & s->tx.mask].addr);
     }
     for (uint32_t i = 0; i < f->n_in_flight; i++) {
-        once &= mark(f, seen, f->in_flight[i]);
+        once &= mark(umem, base, seen, f->in_flight[i]);
     }
     for (uint32_t i = *s->comp.consumer; i != *s->comp.producer; i++) {
-        once &= mark(f, seen, comp[i & s->comp.mask]);
+        once &= mark(umem, base, seen, comp[i & s->comp.mask]);
     }
     return once;
 }
 
 /* --- The kernel's part --- */
 
+/* The rx ring that packets go to. */
+static struct xsk_ring_cons *rx_ring(AfXdpFakeSocket *f)
+{
+    return f->to_base && f->sock.base_fd >= 0 ? &f->sock.base_rx : &f->sock.rx;
+}
+
+static uint32_t rx_room(AfXdpFakeSocket *f)
+{
+    const struct xsk_ring_cons *rx = rx_ring(f);
+
+    return rx->size - ring_used(rx->producer, rx->consumer);
+}
+
 bool af_xdp_fake_rx(AfXdpFakeSocket *f, uint64_t addr, uint32_t len,
                     uint32_t options)
 {
-    struct xsk_ring_cons *rx = &f->sock.rx;
-    struct xdp_desc *desc = (struct xdp_desc *)rx->ring +
-                            (f->rx_prod & rx->mask);
+    struct xsk_ring_cons *rx = rx_ring(f);
+    uint32_t at = *rx->producer;
 
-    if (af_xdp_fake_in_rx(f) == rx->size) {
+    if (rx_room(f) == 0) {
         return false;
     }
-    *desc = (struct xdp_desc) { .addr = addr, .len = len, .options = options };
-    f->rx_prod++;
-    __atomic_store_n(rx->producer, f->rx_prod, __ATOMIC_RELEASE);
+    ((struct xdp_desc *)rx->ring)[at & rx->mask] =
+        (struct xdp_desc) { .addr = addr, .len = len, .options = options };
+    __atomic_store_n(rx->producer, at + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+static void fill_show(AfXdpFakeSocket *f)
+{
+    __atomic_store_n(f->sock.fill.consumer, f->fill_cons, __ATOMIC_RELEASE);
+}
+
+uint32_t af_xdp_fake_take(AfXdpFakeSocket *f, uint64_t *addrs, uint32_t n)
+{
+    const struct xsk_ring_prod *fill = &f->sock.fill;
+    const uint64_t *ring = fill->ring;
+    uint32_t taken = 0;
+
+    while (taken < n && f->fill_cons != *fill->producer) {
+        uint64_t addr = __atomic_load_n(&ring[f->fill_cons & fill->mask],
+                                        __ATOMIC_ACQUIRE);
+
+        f->fill_cons++;
+        if (!f->lazy) {
+            fill_show(f);
+        }
+        if (in_umem(f, addr, AF_XDP_FRAME_SIZE)) {
+            addrs[taken++] = addr;
+        }
+    }
+    return taken;
+}
+
+bool af_xdp_fake_taken(AfXdpFakeSocket *f, const uint64_t *addrs,
+                       const void *data, uint32_t len, uint32_t piece)
+{
+    const uint64_t gap = AF_XDP_RX_HEADROOM + f->headroom;
+    uint32_t n = DIV_ROUND_UP(len, piece), off = 0;
+
+    g_assert(piece > 0 && piece <= f->sock.rx_room);
+    if (n > rx_room(f)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t part = MIN(len - off, piece);
+
+        if (data) {
+            memcpy(f->area + addrs[i] + gap, (const char *)data + off, part);
+        }
+        off += part;
+        af_xdp_fake_rx(f, f->unaligned ?
+                       addrs[i] | gap << AF_XDP_ADDR_SHIFT : addrs[i] + gap,
+                       part, off < len ? XDP_PKT_CONTD : 0);
+    }
+    fill_show(f);
     return true;
 }
 
 bool af_xdp_fake_receive(AfXdpFakeSocket *f, const void *data, uint32_t len,
                          uint32_t piece)
 {
-    const struct xsk_ring_prod *fill = &f->sock.fill;
-    const uint64_t *ring = fill->ring;
-    uint32_t n = DIV_ROUND_UP(len, piece), off = 0;
+    uint32_t n = DIV_ROUND_UP(len, piece);
+    uint64_t addrs[AF_XDP_MAX_SEGS + 64];
 
-    g_assert(piece > 0 && piece <= AF_XDP_RX_ROOM);
-    if (n > af_xdp_fake_in_fill(f) ||
-        n > f->sock.rx.size - af_xdp_fake_in_rx(f)) {
+    g_assert(n <= ARRAY_SIZE(addrs));
+    if (n > af_xdp_fake_in_fill(f) || n > rx_room(f) ||
+        af_xdp_fake_take(f, addrs, n) < n) {
         return false;
     }
-    while (off < len) {
-        uint64_t addr = ring[f->fill_cons++ & fill->mask];
-        uint32_t part = MIN(len - off, piece);
-
-        g_assert(in_umem(f, addr, AF_XDP_FRAME_SIZE));
-        addr += AF_XDP_RX_HEADROOM;
-        if (data) {
-            memcpy(f->area + addr, (const char *)data + off, part);
-        }
-        off += part;
-        af_xdp_fake_rx(f, addr, part, off < len ? XDP_PKT_CONTD : 0);
-    }
-    __atomic_store_n(fill->consumer, f->fill_cons, __ATOMIC_RELEASE);
-    return true;
+    return af_xdp_fake_taken(f, addrs, data, len, piece);
 }
 
 bool af_xdp_fake_comp(AfXdpFakeSocket *f, uint64_t addr)
@@ -215,13 +284,12 @@ static bool send_one(AfXdpFakeSocket *f)
 {
     const struct xsk_ring_prod *tx = &f->sock.tx;
     const struct xdp_desc *desc = (struct xdp_desc *)tx->ring +
-                                  (f->tx_cons & tx->mask);
+                                  (*tx->consumer & tx->mask);
 
     /* The kernel reserves it before it sends. */
     if (af_xdp_fake_in_comp(f) + f->n_in_flight >= f->sock.comp.size) {
         return false;
     }
-    f->tx_cons++;
     if (desc->len == 0 || !in_umem(f, desc->addr, desc->len)) {
         f->tx_invalid++;
         return true;
@@ -254,10 +322,70 @@ AfXdpSocket *af_xdp_socket_new(const AfXdpSocketConfig *config,
     f->sock.fd = -1;
     f->sock.multi_buffer = true;
     f->sock.max_tx_segs = AF_XDP_MAX_TX_SEGS;
+    f->sock.base_fd = -1;
+    f->sock.ifindex = 1;
+    f->sock.zero_copy = driver_zero_copy;
+    f->sock.rx_room = af_xdp_umem_rx_room(umem);
     f->area = af_xdp_umem_area(umem);
-    f->n_frames = af_xdp_umem_size(umem) / AF_XDP_FRAME_SIZE;
+    f->size = af_xdp_umem_size(umem);
+    f->headroom = af_xdp_umem_headroom(umem);
+    f->unaligned = af_xdp_umem_is_placed(umem);
     f->in_flight = g_new(uint64_t, tx_size);
     return &f->sock;
+}
+
+AfXdpSocket *af_xdp_socket_absent(void)
+{
+    g_assert_not_reached();
+}
+
+bool af_xdp_socket_open_second(AfXdpSocket *s, GError **errp)
+{
+    AfXdpFakeSocket *f = af_xdp_fake(s);
+
+    if (f->fail_second) {
+        f->fail_second = false;
+        g_set_error_literal(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED, "fake");
+        return false;
+    }
+    s->base_fd = s->fd = 0;
+    s->base_rx = s->rx;
+    s->base_tx = s->tx;
+    cons_init(&s->rx, s->base_rx.size, sizeof(struct xdp_desc));
+    prod_init(&s->tx, s->base_tx.size, sizeof(struct xdp_desc));
+    return true;
+}
+
+/* A packet whose end was not sent, and what would have been completed. */
+static void drop_half_sent(AfXdpFakeSocket *f)
+{
+    const struct xsk_ring_prod *tx = &f->sock.tx;
+    const struct xdp_desc *descs = tx->ring;
+
+    for (uint32_t at = *tx->consumer; at != 0 && f->n_in_flight > 0 &&
+         (descs[(at - 1) & tx->mask].options & XDP_PKT_CONTD); at--) {
+        f->n_in_flight--;
+    }
+}
+
+void af_xdp_socket_close_second(AfXdpSocket *s)
+{
+    AfXdpFakeSocket *f = af_xdp_fake(s);
+
+    if (s->base_fd < 0) {
+        return;
+    }
+    if (f->closing) {
+        f->closing(f->opaque);
+    }
+    /* The last that is on its way has arrived. */
+    fill_show(f);
+    drop_half_sent(f);
+    ring_free(s->rx.producer, s->rx.consumer, s->rx.flags, s->rx.ring);
+    ring_free(s->tx.producer, s->tx.consumer, s->tx.flags, s->tx.ring);
+    s->rx = s->base_rx;
+    s->tx = s->base_tx;
+    s->base_fd = s->fd = -1;
 }
 
 void af_xdp_socket_free(AfXdpSocket *s)
@@ -268,6 +396,7 @@ void af_xdp_socket_free(AfXdpSocket *s)
         return;
     }
     f = af_xdp_fake(s);
+    af_xdp_socket_close_second(s);
     ring_free(s->fill.producer, s->fill.consumer, s->fill.flags, s->fill.ring);
     ring_free(s->rx.producer, s->rx.consumer, s->rx.flags, s->rx.ring);
     ring_free(s->tx.producer, s->tx.consumer, s->tx.flags, s->tx.ring);
@@ -293,7 +422,8 @@ int af_xdp_socket_kick_tx(AfXdpSocket *s)
             break;
         }
         kick.budget--;
-        __atomic_store_n(s->tx.consumer, f->tx_cons, __ATOMIC_RELEASE);
+        __atomic_store_n(s->tx.consumer, *s->tx.consumer + 1,
+                         __ATOMIC_RELEASE);
     }
     return kick.result;
 }
@@ -321,8 +451,8 @@ bool af_xdp_socket_stats(const AfXdpSocket *s, uint64_t *rx_dropped,
 }
 
 bool af_xdp_socket_check_mtu(const char *ifname, uint32_t queue,
-                             uint32_t frame_max, bool multi_buffer,
-                             GError **errp)
+                             uint32_t frame_max, uint32_t room,
+                             bool multi_buffer, GError **errp)
 {
     return true;
 }

@@ -548,12 +548,16 @@ static void test_mtu(void)
 {
     GError *err = NULL;
 
-    g_assert_true(af_xdp_socket_check_mtu("x", 0, 1518, false, &err));
-    g_assert_true(af_xdp_socket_check_mtu("x", 0, AF_XDP_RX_ROOM, false,
+    g_assert_true(af_xdp_socket_check_mtu("x", 0, 1518, AF_XDP_RX_ROOM,
+                                          false, &err));
+    g_assert_true(af_xdp_socket_check_mtu("x", 0, AF_XDP_RX_ROOM,
+                                          AF_XDP_RX_ROOM, false,
                                           &err));
-    g_assert_true(af_xdp_socket_check_mtu("x", 0, 9018, true, &err));
+    g_assert_true(af_xdp_socket_check_mtu("x", 0, 9018, AF_XDP_RX_ROOM, true,
+                                          &err));
     g_assert_no_error(err);
-    g_assert_false(af_xdp_socket_check_mtu("x", 3, 9018, false, &err));
+    g_assert_false(af_xdp_socket_check_mtu("x", 3, 9018, AF_XDP_RX_ROOM,
+                                           false, &err));
     g_assert_error(err, AF_XDP_ERROR, EMSGSIZE);
     g_assert_nonnull(strstr(err->message, "MTU 9000 of 'x' (queue 3)"));
     g_assert_nonnull(strstr(err->message, "largest that fits is 3822"));

@@ -67,7 +67,7 @@ static void room_free(Room *r)
     g_assert_cmpuint(af_xdp_umem_count(umem, AF_XDP_FRAME_TX), ==,
                      af_xdp_socket_tx_pending(&r->fake->sock) +
                      r->fake->n_in_flight + af_xdp_fake_in_comp(r->fake));
-    g_assert_true(af_xdp_fake_frames_once(r->fake));
+    g_assert_true(af_xdp_fake_frames_once(r->fake, umem));
     af_xdp_datapath_free(r->dp);
     af_xdp_vring_free(r->rx);
     af_xdp_vring_free(r->tx);

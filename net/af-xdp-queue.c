@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "net/af-xdp-netdev.h"
+#include "net/af-xdp-ram.h"
 #include "net/af-xdp-threads.h"
 #include "net/af-xdp-vhost.h"
 #include "net/eth.h"
@@ -396,8 +397,9 @@ static void af_xdp_vhost_info(AfXdpState *s, const AfXdpCounts *counts,
                               GString *str)
 {
     g_autofree char *vhost = af_xdp_threads_info(s);
+    g_autofree char *zero_copy = af_xdp_ram_info(s);
 
-    g_string_append_printf(str, ",vhost=%s", vhost);
+    g_string_append_printf(str, ",vhost=%s,zero-copy=%s", vhost, zero_copy);
 #define AF_XDP_SHOW_FAST(field, name)                                   \
     if (counts->fast.field) {                                           \
         g_string_append_printf(str, "," name "=%" PRIu64,               \
@@ -459,6 +461,10 @@ static char *af_xdp_get_info(NetClientState *nc)
         g_string_append_printf(str, ",redirected=%" PRIu64
                                ",passed=%" PRIu64 ",filtered=%" PRIu64,
                                prog.redirected, prog.passed, prog.filtered);
+        if (prog.dropped) {
+            g_string_append_printf(str, ",metadata-dropped=%" PRIu64,
+                                   prog.dropped);
+        }
     }
     return g_string_free(str, FALSE);
 }

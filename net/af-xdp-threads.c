@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include <sys/eventfd.h>
 #include "hw/virtio/virtio.h"
+#include "net/af-xdp-ram.h"
 #include "net/af-xdp-threads.h"
 #include "net/af-xdp-vhost.h"
 #include "qapi/error.h"
@@ -22,6 +23,7 @@
 
 struct AfXdpThreads {
     AfXdpVhostMode mode;
+    const char *because;        /* the option that wants it, if on */
     IOThread **named;           /* the user's, referenced */
     uint32_t n_named;           /* 0: each queue has one of its own */
     int64_t poll_max_ns;        /* for those */
@@ -186,6 +188,11 @@ bool af_xdp_threads_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
 
     dev->threads = t;
     t->mode = opts->vhost;
+    t->because = "vhost=on";
+    if (opts->zero_copy == AF_XDP_ZERO_COPY_ON && t->mode != AF_XDP_VHOST_ON) {
+        t->mode = AF_XDP_VHOST_ON;
+        t->because = "zero-copy=on";
+    }
     t->poll_max_ns = opts->poll_max_ns < 0 ? POLL_MAX_NS : opts->poll_max_ns;
     t->poll_grow = MAX(opts->poll_grow, 0);
     t->poll_shrink = MAX(opts->poll_shrink, 0);
@@ -202,8 +209,8 @@ bool af_xdp_threads_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
         }
     }
     if (t->mode == AF_XDP_VHOST_ON && !af_xdp_vhost_available()) {
-        error_setg(errp, "'vhost=on' needs a QEMU with vhost-net, this one "
-                   "was configured without it");
+        error_setg(errp, "'%s' needs a QEMU with vhost-net, this one was "
+                   "configured without it", t->because);
         return false;
     }
     return true;
@@ -280,14 +287,14 @@ bool af_xdp_threads_check_nic(NetClientState *nc, ObjectClass *oc,
 
     if (dev->threads->mode == AF_XDP_VHOST_ON &&
         !is_virtio_net(object_class_get_name(oc))) {
-        error_setg(errp, "netdev '%s' has 'vhost=on', which needs a "
-                   "virtio-net device", dev->name);
-        error_append_hint(errp, "With 'vhost=auto' or without it the netdev "
-                          "serves any network card. -nic takes "
+        error_setg(errp, "netdev '%s' has '%s', which needs a virtio-net "
+                   "device", dev->name, dev->threads->because);
+        error_append_hint(errp, "With 'auto' or without it the netdev serves "
+                          "any network card. -nic takes "
                           "'model=virtio-net-pci'.\n");
         return false;
     }
-    return true;
+    return !af_xdp_ram_wanted(dev) || af_xdp_ram_check(dev, errp);
 }
 
 void af_xdp_threads_nic_changed(AfXdpNetdev *dev)
@@ -303,9 +310,9 @@ void af_xdp_threads_nic_changed(AfXdpNetdev *dev)
     t->why_not = refuse(dev, peer);
     if (t->why_not && t->mode == AF_XDP_VHOST_ON) {
         /* QEMU refuses the NIC next, but without a word about the netdev. */
-        warn_report("af-xdp '%s': 'vhost=on' is not possible: %s; "
-                    "'vhost=auto' leaves packets to the main loop then",
-                    dev->name, t->why_not);
+        warn_report("af-xdp '%s': '%s' is not possible: %s; 'auto' leaves "
+                    "packets to the main loop then", dev->name, t->because,
+                    t->why_not);
         if (peer->info->type != NET_CLIENT_DRIVER_NIC) {
             /* It cannot refuse a hub. */
             stop_all(dev);

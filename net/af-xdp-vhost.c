@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "hw/virtio/vhost.h"
 #include "net/af-xdp.h"
+#include "net/af-xdp-ram.h"
 #include "net/af-xdp-vhost.h"
 #include "net/af-xdp-worker.h"
 #include "qapi/error.h"
@@ -40,10 +41,13 @@ struct AfXdpVhost {
     AfXdpWorker *worker;
     AfXdpWorkerRing ring[AF_XDP_RINGS];
     uint64_t features;          /* as acknowledged, with VHOST_F_LOG_ALL */
-    AfXdpMemory *memory;
+    AfXdpRegion *regions;       /* as QEMU has the guest's memory mapped */
+    uint32_t n_regions;
+    AfXdpMemory *memory;        /* as the rings see it */
     AfXdpLog logs[2];           /* the one in use, and room for the next */
     uint32_t log;               /* which is in use */
     bool enabled;               /* the guest drives this queue pair */
+    bool active;                /* its worker moves packets */
 };
 
 static AfXdpVhost *dev_vhost(struct vhost_dev *dev)
@@ -94,6 +98,31 @@ static const AfXdpLog *current_log(AfXdpVhost *v)
 }
 
 /*
+ * Let a running worker move packets, or hold still. Buffers of the guest are
+ * with the kernel only in between.
+ */
+static void set_active(AfXdpVhost *v, bool active)
+{
+    bool call = false;
+
+    if (v->active == active) {
+        return;
+    }
+    v->active = active;
+    if (active) {
+        af_xdp_ram_begin(v->s, af_xdp_worker_datapath(v->worker),
+                         v->ring[AF_XDP_RX].config.num);
+        af_xdp_worker_set_active(v->worker, true);
+        return;
+    }
+    af_xdp_worker_set_active(v->worker, false);
+    af_xdp_ram_end(v->s, af_xdp_worker_datapath(v->worker), &call);
+    if (call) {
+        af_xdp_worker_notify(v->worker);
+    }
+}
+
+/*
  * Decide who receives what arrives for queue pair @v: its own worker if the
  * guest drives it, else the first one's. The first one is always driven.
  */
@@ -107,10 +136,10 @@ static void assign(AfXdpVhost *v, bool was_lent)
     }
     if (own) {
         af_xdp_worker_take_back(f->worker, v->s->copy);
-        af_xdp_worker_set_active(v->worker, true);
+        set_active(v, true);
     } else if (!was_lent) {
         if (af_xdp_worker_running(v->worker)) {
-            af_xdp_worker_set_active(v->worker, false);
+            set_active(v, false);
         }
         af_xdp_worker_lend(f->worker, v->s->copy);
     }
@@ -160,37 +189,45 @@ static int vhost_af_xdp_set_features(struct vhost_dev *dev, uint64_t features)
     return 0;
 }
 
+/* Make the rings' table of @v->regions; the old one ends. */
+static int update_memory(AfXdpVhost *v)
+{
+    AfXdpMemory *old = v->memory;
+    GError *gerr = NULL;
+    int ret = 0;
+
+    v->memory = af_xdp_ram_table(v->s->dev, v->regions, v->n_regions, &gerr);
+    if (!v->memory) {
+        error_report("af-xdp '%s': %s", v->s->dev->name, gerr->message);
+        g_error_free(gerr);
+        /* The old one is void all the same: from now on there is nothing. */
+        v->memory = af_xdp_memory_new(NULL, 0, NULL);
+        ret = -EINVAL;
+    }
+    if (af_xdp_worker_running(v->worker)) {
+        af_xdp_worker_set_memory(v->worker, v->memory);
+    }
+    /* Nobody uses the old one any more: its sections may go. */
+    af_xdp_memory_free(old);
+    return ret;
+}
+
 static int vhost_af_xdp_set_mem_table(struct vhost_dev *dev,
                                       struct vhost_memory *mem)
 {
     AfXdpVhost *v = dev_vhost(dev);
-    g_autofree AfXdpRegion *regions = g_new(AfXdpRegion, mem->nregions);
-    AfXdpMemory *memory, *old = v->memory;
-    GError *gerr = NULL;
-    int ret = 0;
 
+    g_free(v->regions);
+    v->regions = g_new(AfXdpRegion, mem->nregions);
+    v->n_regions = mem->nregions;
     for (uint32_t i = 0; i < mem->nregions; i++) {
-        regions[i] = (AfXdpRegion) {
+        v->regions[i] = (AfXdpRegion) {
             .gpa = mem->regions[i].guest_phys_addr,
             .size = mem->regions[i].memory_size,
             .host = (void *)(uintptr_t)mem->regions[i].userspace_addr,
         };
     }
-    memory = af_xdp_memory_new(regions, mem->nregions, &gerr);
-    if (!memory) {
-        error_report("af-xdp '%s': %s", v->s->dev->name, gerr->message);
-        g_error_free(gerr);
-        /* The old one is void all the same: from now on there is nothing. */
-        memory = af_xdp_memory_new(NULL, 0, NULL);
-        ret = -EINVAL;
-    }
-    v->memory = memory;
-    if (af_xdp_worker_running(v->worker)) {
-        af_xdp_worker_set_memory(v->worker, memory);
-    }
-    /* Nobody uses the old one any more: its sections may go. */
-    af_xdp_memory_free(old);
-    return ret;
+    return update_memory(v);
 }
 
 static int vhost_af_xdp_set_log_base(struct vhost_dev *dev, uint64_t base,
@@ -314,6 +351,7 @@ static void vhost_stop(AfXdpVhost *v)
     if (!af_xdp_worker_running(v->worker)) {
         return;
     }
+    set_active(v, false);
     af_xdp_worker_stop(v->worker, base);
     for (int i = 0; i < AF_XDP_RINGS; i++) {
         v->ring[i].config.base = base[i];
@@ -331,6 +369,55 @@ static void vhost_stop(AfXdpVhost *v)
     }
 }
 
+/* Give back the sockets of queues that nobody drives. */
+static void unlend_idle(AfXdpNetdev *dev)
+{
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        AfXdpVhost *v = dev->queues[i]->vhost;
+
+        if (!af_xdp_worker_running(v->worker)) {
+            af_xdp_queue_lend(v->s, false);
+        }
+    }
+}
+
+/*
+ * The first queue pair begins: let all of them have memory that fits. Queue
+ * pairs that run already keep what they have.
+ */
+static void prepare_memory(AfXdpVhost *v)
+{
+    AfXdpNetdev *dev = v->s->dev;
+
+    for (uint32_t i = 1; i < dev->n_queues; i++) {
+        if (af_xdp_worker_running(dev->queues[i]->vhost->worker)) {
+            return;
+        }
+    }
+    /* Their sockets change: nobody may be waiting for one. */
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        af_xdp_queue_lend(dev->queues[i], true);
+    }
+    af_xdp_ram_prepare(dev, v->regions, v->n_regions,
+                       v->features & (1ULL << VIRTIO_NET_F_MRG_RXBUF));
+}
+
+/* Where a packed ring is for the log; split: nothing is written. */
+static uint64_t find_desc(const AfXdpVhost *v, const AfXdpVringConfig *config)
+{
+    AfXdpMemory *plain = af_xdp_memory_new(v->regions, v->n_regions, NULL);
+    uint64_t gpa = 0;
+
+    if (plain &&
+        !af_xdp_memory_find_host(plain, config->desc,
+                                 config->num * sizeof(struct vring_desc),
+                                 &gpa)) {
+        gpa = 0;
+    }
+    af_xdp_memory_free(plain);
+    return gpa;
+}
+
 static int vhost_start(AfXdpVhost *v)
 {
     AfXdpNetdev *dev = v->s->dev;
@@ -339,6 +426,11 @@ static int vhost_start(AfXdpVhost *v)
     /* virtio-net may have forgotten to, when a guest gave up MQ. */
     vhost_stop(v);
 
+    if (is_first(v)) {
+        prepare_memory(v);
+    }
+    /* The window may be another one than when the table was made. */
+    update_memory(v);
     for (int i = 0; i < AF_XDP_RINGS; i++) {
         AfXdpVringConfig *config = &v->ring[i].config;
 
@@ -346,13 +438,7 @@ static int vhost_start(AfXdpVhost *v)
         config->writable = i == AF_XDP_RX;
         config->memory = v->memory;
         config->log = current_log(v);
-        /* Where a packed ring is for the log; split: nothing is written. */
-        if (v->ring[i].ready &&
-            !af_xdp_memory_find_host(v->memory, config->desc,
-                                     config->num * sizeof(struct vring_desc),
-                                     &config->desc_gpa)) {
-            config->desc_gpa = 0;
-        }
+        config->desc_gpa = v->ring[i].ready ? find_desc(v, config) : 0;
     }
 
     /* The socket changes hands, see af_xdp_update_handlers(). */
@@ -360,14 +446,19 @@ static int vhost_start(AfXdpVhost *v)
     if (!is_first(v) && first(v)) {
         af_xdp_worker_take_back(first(v)->worker, v->s->copy);
     }
-    af_xdp_worker_set_active(v->worker, is_first(v) || v->enabled);
+    af_xdp_worker_set_active(v->worker, false);
     if (!af_xdp_worker_start(v->worker, v->ring, v->features, &gerr)) {
         error_report("af-xdp '%s': %s", dev->name, gerr->message);
         g_error_free(gerr);
         forget_rings(v);
-        af_xdp_queue_lend(v->s, false);
+        if (is_first(v)) {
+            unlend_idle(dev);
+        } else {
+            af_xdp_queue_lend(v->s, false);
+        }
         return -EINVAL;
     }
+    set_active(v, is_first(v) || v->enabled || !first_running(v));
     if (!is_first(v)) {
         assign(v, false);
         return 0;
@@ -460,6 +551,7 @@ void af_xdp_vhost_free(AfXdpState *s)
     g_free(v->net);
     af_xdp_worker_free(v->worker);
     af_xdp_memory_free(v->memory);
+    g_free(v->regions);
     g_free(v);
     s->vhost = NULL;
 }

@@ -33,6 +33,7 @@ struct AfXdpWorker {
     Source own;
     GPtrArray *lent;            /* Source * */
     bool starved;               /* the guest has no receive buffers */
+    bool low;                   /* few of its buffers are posted */
     guint rx_next;              /* whose turn it is when there are some */
     bool tx_polling;            /* the context polls: no kicks wanted */
     bool tx_waiting;            /* for the socket, not for the guest */
@@ -80,10 +81,21 @@ static void source_update(Source *source)
     AfXdpWorker *w = source->w;
     bool own = source == &w->own;
     bool reading = w->running && w->active && w->ring[AF_XDP_RX] &&
-                   !w->starved && !af_xdp_datapath_rx_fault(w->dp);
+                   !af_xdp_datapath_rx_fault(w->dp);
+    /* What is in direct buffers needs no others. */
+    bool waiting = w->starved &&
+                   !(own && af_xdp_datapath_rx_posted(w->dp) > 0);
     bool writing = own && w->running && w->active && w->tx_writable;
 
+    reading = reading && !waiting;
     if (reading || writing || source->reading) {
+        int base = af_xdp_copy_base_fd(source->copy);
+
+        if (base != af_xdp_copy_socket(source->copy)->fd) {
+            /* The other one does not tell of what comes to it. */
+            aio_set_fd_handler(w->ctx, base, reading ? rx_readable : NULL,
+                               NULL, NULL, NULL, source);
+        }
         aio_set_fd_handler(w->ctx, af_xdp_copy_socket(source->copy)->fd,
                            reading ? rx_readable : NULL,
                            writing ? tx_run : NULL,
@@ -104,6 +116,31 @@ static void sources_update(AfXdpWorker *w)
 
 /* --- Reception --- */
 
+/* Ask for a kick; false if the guest was faster, and none will come. */
+static bool rx_want_kick(AfXdpWorker *w)
+{
+    if (af_xdp_vring_enable_kick(w->ring[AF_XDP_RX])) {
+        af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
+        return false;
+    }
+    return true;
+}
+
+/* Few buffers are posted: be told when there are more, or post them. */
+static void rx_low(AfXdpWorker *w)
+{
+    AfXdpTurn turn = AF_XDP_TURN_LOW;
+
+    while (turn == AF_XDP_TURN_LOW && !rx_want_kick(w)) {
+        turn = af_xdp_datapath_rx_refill(w->dp);
+    }
+    w->low = turn == AF_XDP_TURN_LOW;
+    if (turn == AF_XDP_TURN_FAULT) {
+        report_fault(w, AF_XDP_RX, af_xdp_datapath_rx_fault(w->dp));
+        sources_update(w);
+    }
+}
+
 static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
 {
     bool call = false;
@@ -117,12 +154,14 @@ static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
         /* The socket stays readable: the loop comes back by itself. */
         break;
     case AF_XDP_TURN_NO_BUFFERS:
-        if (af_xdp_vring_enable_kick(w->ring[AF_XDP_RX])) {
-            /* The guest was faster: no kick will come for these. */
-            af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
-        } else {
+        if (rx_want_kick(w)) {
             w->starved = true;
             sources_update(w);
+        }
+        break;
+    case AF_XDP_TURN_LOW:
+        if (!w->low) {
+            rx_low(w);
         }
         break;
     case AF_XDP_TURN_FAULT:
@@ -130,6 +169,10 @@ static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
         sources_update(w);
         break;
     default:
+        if (w->low && !w->starved) {
+            w->low = false;
+            af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
+        }
         break;
     }
 }
@@ -168,13 +211,22 @@ static void rx_all(AfXdpWorker *w)
  */
 static void rx_kicked(AfXdpWorker *w)
 {
-    if (!w->starved) {
+    bool starved = w->starved;
+
+    if (!starved && !w->low) {
         return;
     }
     w->starved = false;
+    w->low = false;
     af_xdp_vring_disable_kick(w->ring[AF_XDP_RX]);
-    rx_all(w);
-    if (!w->starved) {
+    if (starved) {
+        rx_all(w);
+    }
+    if (af_xdp_datapath_direct(w->dp) &&
+        af_xdp_datapath_rx_refill(w->dp) != AF_XDP_TURN_DONE) {
+        rx_low(w);
+    }
+    if (starved && !w->starved) {
         sources_update(w);
     }
 }
@@ -192,7 +244,8 @@ static bool rx_kick_poll(void *opaque)
     EventNotifier *n = opaque;
     AfXdpWorker *w = container_of(n, AfXdpWorker, kick[AF_XDP_RX]);
 
-    return w->starved && af_xdp_vring_pending(w->ring[AF_XDP_RX]);
+    return (w->starved || w->low) &&
+           af_xdp_vring_pending(w->ring[AF_XDP_RX]);
 }
 
 static void rx_kick_ready(EventNotifier *n)
@@ -233,7 +286,7 @@ static void tx_turn(AfXdpWorker *w)
         source_update(&w->own);
     }
     /* Without an interface there is nothing to try: af_xdp_worker_tx(). */
-    if (state == AF_XDP_TX_RETRY ||
+    if (state == AF_XDP_TX_RETRY || state == AF_XDP_TX_WAIT ||
         (state == AF_XDP_TX_IDLE && w->tx_waiting)) {
         timer_mod(w->tx_timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) +
                                AF_XDP_TX_RETRY_NS);
@@ -348,6 +401,7 @@ static void kick_detach(AfXdpWorker *w, int i)
 static void attach(AfXdpWorker *w)
 {
     w->starved = false;
+    w->low = false;
     w->tx_waiting = false;
     w->tx_polling = false;
     w->tx_writable = false;
@@ -359,6 +413,10 @@ static void attach(AfXdpWorker *w)
         }
     }
     sources_update(w);
+    if (w->ring[AF_XDP_RX] && af_xdp_datapath_direct(w->dp)) {
+        /* The first buffers are posted at the end of a turn. */
+        rx_turn(w, w->own.copy);
+    }
     if (af_xdp_datapath_rx_fault(w->dp)) {
         /* Found when the ring was taken over: there will be no turn. */
         report_fault(w, AF_XDP_RX, af_xdp_datapath_rx_fault(w->dp));
@@ -726,6 +784,13 @@ void af_xdp_worker_call(AfXdpWorker *w, void (*func)(void *), void *opaque)
     Request r = { .func = func, .ptr = opaque };
 
     run(w, func_bh, &r);
+}
+
+void af_xdp_worker_notify(AfXdpWorker *w)
+{
+    for (int i = 0; i < AF_XDP_RINGS; i++) {
+        notify(w, i);
+    }
 }
 
 AfXdpDatapath *af_xdp_worker_datapath(AfXdpWorker *w)

@@ -14,6 +14,7 @@
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-netdev.h"
 #include "net/af-xdp-options.h"
+#include "net/af-xdp-ram.h"
 #include "net/af-xdp-threads.h"
 #include "net/eth.h"
 #include "qapi/error.h"
@@ -233,6 +234,7 @@ void af_xdp_netdev_free(AfXdpNetdev *dev)
         af_xdp_warn(dev, gerr, "the XDP program stays");
     }
     af_xdp_threads_free(dev);
+    af_xdp_ram_free(dev);
     g_free(dev->ifname);
     g_free(dev->name);
     g_free(dev);
@@ -273,6 +275,12 @@ static void af_xdp_read_options(const NetdevAFXDPOptions *opts,
         .poll_grow = opts->poll_grow,
         .has_poll_shrink = opts->has_poll_shrink,
         .poll_shrink = opts->poll_shrink,
+        .has_zero_copy = opts->has_zero_copy,
+        .zero_copy = opts->zero_copy == ON_OFF_AUTO_ON ? AF_XDP_ZERO_COPY_ON :
+                     opts->zero_copy == ON_OFF_AUTO_OFF ? AF_XDP_ZERO_COPY_OFF :
+                                                          AF_XDP_ZERO_COPY_AUTO,
+        .has_zero_copy_limit = opts->has_zero_copy_limit,
+        .zero_copy_limit = opts->zero_copy_limit,
     };
 }
 
@@ -440,8 +448,11 @@ int net_init_af_xdp(const Netdev *netdev, const char *name,
                    "may be more than one NIC");
         goto fail;
     }
-    if (peer && opts.vhost == AF_XDP_VHOST_ON) {
-        error_setg(errp, "'vhost=on' needs -netdev and a virtio-net device");
+    if (peer && (opts.vhost == AF_XDP_VHOST_ON ||
+                 opts.zero_copy == AF_XDP_ZERO_COPY_ON)) {
+        error_setg(errp, "'%s' needs -netdev and a virtio-net device",
+                   opts.vhost == AF_XDP_VHOST_ON ? "vhost=on"
+                                                 : "zero-copy=on");
         goto fail;
     }
 
@@ -451,6 +462,7 @@ int net_init_af_xdp(const Netdev *netdev, const char *name,
     dev->n_queues = opts.queues;
     dev->mac_filter = opts.mac_filter;
     dev->link_bh = qemu_bh_new(af_xdp_tell_nic, dev);
+    af_xdp_ram_init(dev, &opts, &info);
     if (!af_xdp_threads_init(dev, &opts, errp)) {
         goto fail;
     }

@@ -18,7 +18,7 @@
  * (-ftrivial-auto-var-init=zero). For arrays in what runs for each packet that
  * are plainly written before they are read.
  */
-#if __has_attribute(uninitialized)
+#if G_GNUC_CHECK_VERSION(12, 0)
 #define AF_XDP_UNINITIALIZED __attribute__((uninitialized))
 #else
 #define AF_XDP_UNINITIALIZED

@@ -7,6 +7,7 @@
  *     af-xdp-queue.c    packets between the net layer and one queue
  *     af-xdp-threads.c  main loop or threads?
  *     af-xdp-vhost.c    a queue pair as virtio-net's vhost device
+ *     af-xdp-ram.c      guest RAM as the sockets' memory
  *     af-xdp-worker.c   packets between virtqueues and one queue, in a thread
  *
  *     -netdev af-xdp ---- AfXdpNetdev --+-- EbpfAfXdp         the XDP program
@@ -33,6 +34,7 @@
 #include "system/iothread.h"
 
 typedef struct AfXdpNetdev AfXdpNetdev;
+typedef struct AfXdpRam AfXdpRam;
 typedef struct AfXdpThreads AfXdpThreads;
 typedef struct AfXdpVhost AfXdpVhost;
 
@@ -75,6 +77,7 @@ struct AfXdpNetdev {
     EbpfAfXdp *prog;            /* NULL with sock-fds */
     AfXdpDeviceWatch *watch;
     AfXdpThreads *threads;
+    AfXdpRam *ram;
     bool mac_filter;
     bool down;                  /* the interface is */
     bool link_lowered;          /* by us, because of that */

@@ -84,7 +84,13 @@ void af_xdp_worker_take_back(AfXdpWorker *w, AfXdpCopy *copy);
  */
 void af_xdp_worker_call(AfXdpWorker *w, void (*func)(void *), void *opaque);
 
-/* af_xdp_worker_datapath: for af_xdp_worker_call(); NULL if stopped. */
+/* af_xdp_worker_notify: interrupt the guest for both rings. */
+void af_xdp_worker_notify(AfXdpWorker *w);
+
+/*
+ * af_xdp_worker_datapath: for af_xdp_worker_call(), or anybody while the worker
+ * is inactive; NULL if stopped.
+ */
 AfXdpDatapath *af_xdp_worker_datapath(AfXdpWorker *w);
 
 #endif /* NET_AF_XDP_WORKER_H */

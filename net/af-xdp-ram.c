@@ -1,0 +1,730 @@
+/*
+ * AF_XDP network backend: guest RAM as the UMEM (guest zero-copy)
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "exec/cpu-common.h"
+#include "exec/memory.h"
+#include "exec/ramblock.h"
+#include "exec/ramlist.h"
+#include "migration/misc.h"
+#include "migration/options.h"
+#include "net/af-xdp-error.h"
+#include "net/af-xdp-ram.h"
+#include "net/af-xdp-window.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/rcu.h"
+#include "qemu/units.h"
+#include "system/hostmem.h"
+#include "system/runstate.h"
+
+/*
+ * What the kernel keeps for each chunk of a UMEM, for each queue: an
+ * xdp_buff_xsk and a pointer to it (xp_create_and_assign_umem() in
+ * net/xdp/xsk_buff_pool.c).
+ */
+#define CHUNK_COST 136
+
+/* With zero-copy=auto, without zero-copy-limit=. */
+#define DEFAULT_LIMIT (1 * GiB)
+
+/*
+ * Room behind the header of the smallest buffers that Linux posts when they
+ * can be merged: 1536 bytes in all.
+ */
+#define MERGEABLE_ROOM 1524
+
+/* What every driver with zero-copy can receive in one piece. */
+#define DRIVER_ROOM 2048
+
+/* A buffer's least room, as Linux 7.2 leaves some of a chunk for an skb. */
+#define LEAST_ROOM 512
+
+/* Longer than any release seen (28 ms) by far. */
+#define RELEASE_PATIENCE_MS 2000
+
+#define MAX_BLOCKS 1024
+
+struct AfXdpRam {
+    AfXdpZeroCopyMode mode;
+    uint64_t limit;             /* bytes of kernel memory; 0: not given */
+    bool fixed_sockets;         /* sock-fds */
+    bool copies;                /* a device of which an skb has a copy */
+    AfXdpWindow *window;
+    bool discard_disabled;
+    bool driver;                /* the window is for driver zero-copy */
+    bool mergeable;
+    uint32_t frame_max;
+    uint32_t room;              /* of a receive buffer */
+    uint64_t cost;              /* of the window, all queues */
+    int64_t took;               /* us to register it */
+    bool *moved;                /* by queue: its socket is on the window */
+    char *why_not;
+    bool told;
+    NotifierWithReturn migration;
+};
+
+/* --- Blocks of guest RAM --- */
+
+/* The block as the core wants it; private if it cannot be shared. */
+static AfXdpBlock describe(RAMBlock *rb)
+{
+    uint64_t page_size = qemu_ram_pagesize(rb);
+    bool shared = qemu_ram_is_shared(rb) && qemu_ram_get_fd(rb) >= 0 &&
+                  !memory_region_is_rom(rb->mr);
+
+    return (AfXdpBlock) {
+        .name = rb->idstr,
+        .host = qemu_ram_get_host_addr(rb),
+        .size = ROUND_UP(qemu_ram_get_used_length(rb), page_size),
+        .fd = shared ? qemu_ram_get_fd(rb) : -1,
+        .fd_offset = rb->fd_offset,
+        .page_size = page_size,
+    };
+}
+
+/* Is it the memory of a memory backend, and not a ROM, say, of a device? */
+static bool is_backend(RAMBlock *rb)
+{
+    return object_dynamic_cast(memory_region_owner(rb->mr),
+                               TYPE_MEMORY_BACKEND);
+}
+
+static AfXdpBlock find_block(const void *host, RAMBlock **prb)
+{
+    RAMBlock *rb;
+    ram_addr_t offset;
+
+    RCU_READ_LOCK_GUARD();
+    rb = qemu_ram_block_from_host((void *)host, false, &offset);
+    *prb = rb;
+    return rb ? describe(rb) : (AfXdpBlock) { .fd = -1 };
+}
+
+/* The blocks behind @regions, each once. */
+static uint32_t collect(const AfXdpRegion *regions, uint32_t n,
+                        AfXdpBlock *blocks, char **why_not)
+{
+    uint32_t n_blocks = 0;
+
+    for (uint32_t i = 0; i < n && n_blocks < MAX_BLOCKS; i++) {
+        RAMBlock *rb;
+        AfXdpBlock block = find_block(regions[i].host, &rb);
+        bool known = false;
+
+        for (uint32_t k = 0; k < n_blocks; k++) {
+            known = known || blocks[k].host == block.host;
+        }
+        if (!rb || known) {
+            continue;
+        }
+        if (block.fd < 0 && is_backend(rb) && !*why_not) {
+            *why_not = g_strdup_printf("guest RAM '%s' is private to QEMU",
+                                       rb->idstr);
+        }
+        blocks[n_blocks++] = block;
+    }
+    return n_blocks;
+}
+
+/* The same for all that the machine has, before there is a guest. */
+static uint32_t collect_machine(AfXdpBlock *blocks, char **why_not)
+{
+    uint32_t n_blocks = 0;
+    RAMBlock *rb;
+
+    RCU_READ_LOCK_GUARD();
+    RAMBLOCK_FOREACH(rb) {
+        AfXdpBlock block = describe(rb);
+
+        if (!is_backend(rb) || n_blocks == MAX_BLOCKS) {
+            continue;
+        }
+        if (block.fd < 0 && !*why_not) {
+            *why_not = g_strdup_printf("guest RAM '%s' is private to QEMU",
+                                       rb->idstr);
+        }
+        blocks[n_blocks++] = block;
+    }
+    return n_blocks;
+}
+
+/* --- Can it be? --- */
+
+static const char hint_private[] =
+    "Give the guest memory that can be shared: '-object "
+    "memory-backend-memfd,id=ram0,size=SIZE,share=on -machine "
+    "memory-backend=ram0', or memory-backend-file with share=on.";
+
+static uint64_t queue_cost(const AfXdpNetdev *dev, const AfXdpBlock *blocks,
+                           uint32_t n)
+{
+    uint64_t size = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        size += blocks[i].fd >= 0 ? blocks[i].size : 0;
+    }
+    return size / AF_XDP_FRAME_SIZE * CHUNK_COST;
+}
+
+/* Why the blocks cannot be a window, or NULL if they can. */
+static char *refuse_blocks(AfXdpNetdev *dev, const AfXdpBlock *blocks,
+                           uint32_t n, bool driver)
+{
+    const AfXdpRam *ram = dev->ram;
+    uint64_t cost = queue_cost(dev, blocks, n) * dev->n_queues;
+    uint64_t limit = ram->limit ?: ram->mode == AF_XDP_ZERO_COPY_AUTO ?
+                     DEFAULT_LIMIT : UINT64_MAX;
+
+    if (cost > limit) {
+        return g_strdup_printf("it would cost %" PRIu64 " MiB of kernel "
+                               "memory, more than 'zero-copy-limit=%" PRIu64
+                               "M'", cost / MiB, limit / MiB);
+    }
+    for (uint32_t i = 0; driver && i < n; i++) {
+        if (blocks[i].fd >= 0 && blocks[i].page_size < 2 * MiB) {
+            return g_strdup_printf("driver zero-copy needs huge pages, and "
+                                   "guest RAM '%s' has none: use 'hugetlb=on' "
+                                   "or 'force-copy=on'", blocks[i].name);
+        }
+    }
+    return NULL;
+}
+
+/* Why the netdev cannot have one at all. */
+static char *refuse(AfXdpNetdev *dev)
+{
+    const AfXdpRam *ram = dev->ram;
+
+    if (ram->mode == AF_XDP_ZERO_COPY_OFF) {
+        return g_strdup("zero-copy=off");
+    }
+    if (ram->fixed_sockets) {
+        return g_strdup("sockets given by sock-fds= cannot be made again, "
+                        "use map-path=");
+    }
+    if (dev->gone) {
+        return g_strdup("the interface is gone");
+    }
+    if (migration_is_running() && migrate_background_snapshot()) {
+        return g_strdup("a background snapshot is being taken; the guest's "
+                        "next start of the device tries again");
+    }
+    if (migration_in_incoming_postcopy()) {
+        return g_strdup("memory is still on its way (postcopy migration); "
+                        "the guest's next start of the device tries again");
+    }
+    return NULL;
+}
+
+/* --- The window --- */
+
+static bool window_in_use(const AfXdpNetdev *dev)
+{
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        if (dev->ram->moved[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void window_free(AfXdpNetdev *dev)
+{
+    AfXdpRam *ram = dev->ram;
+
+    g_assert(!window_in_use(dev));
+    af_xdp_window_free(ram->window);
+    ram->window = NULL;
+    if (ram->discard_disabled) {
+        ram_block_discard_disable(false);
+        migration_remove_notifier(&ram->migration);
+        ram->discard_disabled = false;
+    }
+}
+
+/* A snapshot of running RAM cannot see what the kernel writes. */
+static int migration_notify(NotifierWithReturn *notifier, MigrationEvent *e,
+                            Error **errp)
+{
+    if (e->type == MIG_EVENT_PRECOPY_SETUP && migrate_background_snapshot()) {
+        error_setg(errp, "af-xdp with guest zero-copy does not go with "
+                   "background-snapshot, give the netdev 'zero-copy=off'");
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+/* Returns why not, or NULL. */
+static char *window_make(AfXdpNetdev *dev, const AfXdpBlock *blocks,
+                         uint32_t n)
+{
+    AfXdpRam *ram = dev->ram;
+    uint64_t front = (uint64_t)dev->n_queues * AF_XDP_COPY_FRAMES *
+                     AF_XDP_FRAME_SIZE;
+    GError *gerr = NULL;
+    char *why_not;
+
+    if (ram_block_discard_disable(true) < 0) {
+        return g_strdup("another device needs to discard guest RAM "
+                        "(virtio-mem, say)");
+    }
+    ram->window = af_xdp_window_new(blocks, n, front, &gerr);
+    if (!ram->window) {
+        ram_block_discard_disable(false);
+        why_not = g_strdup(gerr->message);
+        g_error_free(gerr);
+        return why_not;
+    }
+    ram->discard_disabled = true;
+    migration_add_notifier(&ram->migration, migration_notify);
+    ram->cost = queue_cost(dev, blocks, n) * dev->n_queues;
+    return NULL;
+}
+
+static AfXdpPlace queue_place(AfXdpState *s)
+{
+    AfXdpRam *ram = s->dev->ram;
+
+    return (AfXdpPlace) {
+        .area = af_xdp_window_area(ram->window),
+        .size = af_xdp_window_size(ram->window),
+        .base = (uint64_t)s->nc.queue_index * AF_XDP_COPY_FRAMES *
+                AF_XDP_FRAME_SIZE,
+        .headroom = AF_XDP_RX_ROOM - ram->room,
+    };
+}
+
+/* Let packets go to @fd, of queue @s, instead of where they went before. */
+static bool set_socket(AfXdpState *s, int fd)
+{
+    GError *gerr = NULL;
+
+    if (s->dev->prog &&
+        !ebpf_af_xdp_replace_socket(s->dev->prog, s->nc.queue_index, fd,
+                                    &gerr)) {
+        error_report("af-xdp '%s': %s", s->dev->name, gerr->message);
+        g_error_free(gerr);
+        return false;
+    }
+    return true;
+}
+
+static bool set_base(AfXdpState *s)
+{
+    return set_socket(s, af_xdp_copy_base_fd(s->copy));
+}
+
+/* Let queue @s have memory of its own again. */
+static bool move_away(AfXdpState *s)
+{
+    AfXdpRam *ram = s->dev->ram;
+    AfXdpMove move = {
+        .ifname = s->dev->ifname,
+        .frame_max = ram->frame_max,
+        .patience = RELEASE_PATIENCE_MS,
+    };
+    GError *gerr = NULL;
+    bool ok = af_xdp_copy_move(s->copy, &move, &gerr);
+
+    ram->moved[s->nc.queue_index] = false;
+    if (!ok) {
+        error_report("af-xdp '%s': queue %u has no socket any more: %s",
+                     s->dev->name, s->queue, gerr->message);
+        g_error_free(gerr);
+        return false;
+    }
+    set_base(s);
+    return true;
+}
+
+/* Move queue @s onto the window. Returns why not, or NULL. */
+static char *move_there(AfXdpState *s)
+{
+    AfXdpNetdev *dev = s->dev;
+    AfXdpPlace place = queue_place(s);
+    AfXdpMove move = {
+        .ifname = dev->ifname,
+        .frame_max = dev->ram->frame_max,
+        .place = &place,
+        /* The window is for one of the two, and so is the end of it. */
+        .copy_mode = !dev->ram->driver,
+    };
+    GError *gerr = NULL;
+    char *why_not;
+
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        if (dev->ram->moved[i]) {
+            move.share = dev->queues[i]->copy;
+        }
+    }
+    if (!af_xdp_copy_move(s->copy, &move, &gerr)) {
+        why_not = g_strdelimit(g_strdup(gerr->message), "\n", ' ');
+        g_error_free(gerr);
+        move_away(s);
+        return why_not;
+    }
+    dev->ram->moved[s->nc.queue_index] = true;
+    if (af_xdp_copy_socket(s->copy)->zero_copy != dev->ram->driver) {
+        move_away(s);
+        return g_strdup("the driver has no zero-copy for this any more");
+    }
+    return NULL;
+}
+
+/* The window goes, and what is on it before. */
+static void window_drop(AfXdpNetdev *dev)
+{
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        if (dev->ram->moved[i]) {
+            move_away(dev->queues[i]);
+        }
+    }
+    window_free(dev);
+}
+
+/* Copy mode: all queues move at once, so that their window can stay. */
+static char *move_all(AfXdpNetdev *dev)
+{
+    int64_t start = g_get_monotonic_time();
+
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        char *why_not = move_there(dev->queues[i]);
+
+        if (!why_not && !set_base(dev->queues[i])) {
+            why_not = g_strdup("the program's map takes no socket");
+        }
+        if (why_not) {
+            window_drop(dev);
+            return why_not;
+        }
+    }
+    dev->ram->took = g_get_monotonic_time() - start;
+    return NULL;
+}
+
+/* --- Prepare --- */
+
+/* How much a receive buffer must hold, so that none can overflow. */
+static uint32_t choose_room(uint32_t frame_max, bool driver, bool mergeable,
+                            bool multi_buffer)
+{
+    if (driver) {
+        return frame_max <= DRIVER_ROOM ? DRIVER_ROOM : AF_XDP_RX_ROOM;
+    }
+    if (mergeable && multi_buffer && frame_max > MERGEABLE_ROOM) {
+        return MERGEABLE_ROOM;
+    }
+    return MAX(MIN(frame_max, AF_XDP_RX_ROOM), LEAST_ROOM);
+}
+
+static void say_why_not(AfXdpNetdev *dev)
+{
+    AfXdpRam *ram = dev->ram;
+
+    if (ram->mode == AF_XDP_ZERO_COPY_OFF || ram->told) {
+        return;
+    }
+    ram->told = true;
+    if (ram->mode == AF_XDP_ZERO_COPY_ON) {
+        error_report("af-xdp '%s': 'zero-copy=on' is not possible: %s; "
+                     "packets are copied", dev->name, ram->why_not);
+    } else {
+        warn_report("af-xdp '%s': no guest zero-copy: %s; packets are copied "
+                    "('zero-copy=off' says that this is meant)", dev->name,
+                    ram->why_not);
+    }
+    if (strstr(ram->why_not, "is private to QEMU")) {
+        error_printf("%s\n", hint_private);
+    }
+}
+
+/* Look at the interface again; returns why not, or NULL. */
+static char *look(AfXdpNetdev *dev, uint32_t *frame_max)
+{
+    GError *gerr = NULL;
+    AfXdpDevice info;
+    char *why_not;
+
+    if (!af_xdp_device_query(dev->ifname, &info, &gerr)) {
+        why_not = g_strdelimit(g_strdup(gerr->message), "\n", ' ');
+        g_error_free(gerr);
+        return why_not;
+    }
+    *frame_max = info.mtu + AF_XDP_FRAME_OVERHEAD;
+    return NULL;
+}
+
+static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
+                     uint32_t n, bool mergeable)
+{
+    g_autofree AfXdpBlock *blocks = g_new(AfXdpBlock, MAX_BLOCKS);
+    AfXdpRam *ram = dev->ram;
+    AfXdpSocket *sock = af_xdp_copy_socket(dev->queues[0]->copy);
+    bool driver = window_in_use(dev) ? ram->driver : sock->zero_copy;
+    bool multi_buffer = af_xdp_queue_multi_buffer(dev->queues[0]);
+    uint32_t frame_max, room;
+    char *why_not = refuse(dev);
+
+    if (!why_not) {
+        why_not = look(dev, &frame_max);
+    }
+    if (why_not) {
+        return why_not;
+    }
+    n = collect(regions, n, blocks, &why_not);
+    if (!why_not) {
+        why_not = refuse_blocks(dev, blocks, n, driver);
+    }
+    if (!why_not && driver && frame_max > AF_XDP_RX_ROOM) {
+        why_not = g_strdup_printf("frames of %u bytes take several buffers, "
+                                  "which does not go with driver zero-copy: "
+                                  "use 'force-copy=on' or an MTU up to %u",
+                                  frame_max,
+                                  AF_XDP_RX_ROOM - AF_XDP_FRAME_OVERHEAD);
+    }
+    if (!why_not && driver && dev->mac_filter) {
+        /* The guest could change it under the host's eyes. */
+        why_not = g_strdup("with 'mac-filter=on' frames for the host would be "
+                           "in guest memory first: use 'force-copy=on'");
+    }
+    if (why_not) {
+        return why_not;
+    }
+    ram->mergeable = mergeable;
+    ram->frame_max = frame_max;
+    room = choose_room(frame_max, driver, mergeable, multi_buffer);
+    if (ram->window && (driver || room == ram->room) && driver == ram->driver &&
+        af_xdp_window_matches(ram->window, blocks, n)) {
+        ram->room = room;
+        return NULL;
+    }
+    window_drop(dev);
+    ram->driver = driver;
+    ram->room = room;
+    why_not = window_make(dev, blocks, n);
+    if (!why_not && !driver) {
+        why_not = move_all(dev);
+    }
+    return why_not;
+}
+
+void af_xdp_ram_prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
+                        uint32_t n, bool mergeable)
+{
+    AfXdpRam *ram = dev->ram;
+
+    g_free(ram->why_not);
+    ram->why_not = prepare(dev, regions, n, mergeable);
+    if (ram->why_not) {
+        if (ram->window) {
+            window_drop(dev);
+        }
+        say_why_not(dev);
+    }
+}
+
+AfXdpMemory *af_xdp_ram_table(AfXdpNetdev *dev, const AfXdpRegion *regions,
+                              uint32_t n, GError **errp)
+{
+    g_autofree AfXdpRegion *moved = g_memdup2(regions, n * sizeof(*regions));
+
+    for (uint32_t i = 0; dev->ram->window && i < n; i++) {
+        RAMBlock *rb;
+        AfXdpBlock block = find_block(regions[i].host, &rb);
+        char *at = af_xdp_window_find(dev->ram->window, &block);
+        uint64_t offset = regions[i].host - (const uint8_t *)block.host;
+
+        if (at && offset + regions[i].size <= block.size) {
+            moved[i].host = (uint8_t *)at + offset;
+        }
+    }
+    return af_xdp_memory_new(moved, n, errp);
+}
+
+/* --- A queue pair begins and ends --- */
+
+static void give_up(AfXdpState *s, char *why_not)
+{
+    g_free(s->dev->ram->why_not);
+    s->dev->ram->why_not = why_not;
+    say_why_not(s->dev);
+}
+
+void af_xdp_ram_begin(AfXdpState *s, AfXdpDatapath *dp, uint32_t num)
+{
+    AfXdpRam *ram = s->dev->ram;
+    AfXdpDirectConfig config;
+    GError *gerr = NULL;
+
+    if (!ram->window || ram->why_not || s->dev->gone) {
+        return;
+    }
+    if (ram->driver) {
+        int64_t start = g_get_monotonic_time();
+        char *why_not = move_there(s);
+
+        if (why_not) {
+            give_up(s, why_not);
+            return;
+        }
+        ram->took = g_get_monotonic_time() - start;
+    }
+    if (!af_xdp_copy_outside_begin(s->copy, &gerr)) {
+        give_up(s, g_strdelimit(g_strdup(gerr->message), "\n", ' '));
+        g_error_free(gerr);
+        return;
+    }
+    config = (AfXdpDirectConfig) {
+        .area = af_xdp_window_area(ram->window),
+        .size = af_xdp_window_size(ram->window),
+        .front = af_xdp_window_front(ram->window),
+        .headroom = AF_XDP_RX_ROOM - ram->room,
+        /* A device keeps to its MTU; the kernel to what it was told. */
+        .room = ram->driver ? ram->frame_max : ram->room,
+        .page_size = ram->driver ? af_xdp_window_page_size(ram->window) : 0,
+        .rx = ram->mergeable || ram->frame_max <= ram->room,
+        .tx = ram->driver || ram->copies,
+        .spare = s->nc.queue_index == 0 && s->dev->n_queues > 1 ? num / 4 : 0,
+    };
+    af_xdp_datapath_direct_begin(dp, &config);
+    if (!set_socket(s, af_xdp_copy_socket(s->copy)->fd)) {
+        bool call = false;
+
+        af_xdp_ram_end(s, dp, &call);
+    }
+}
+
+void af_xdp_ram_end(AfXdpState *s, AfXdpDatapath *dp, bool *call)
+{
+    AfXdpRam *ram = s->dev->ram;
+
+    if (!af_xdp_copy_is_outside(s->copy)) {
+        return;
+    }
+    if (!ram->driver) {
+        set_base(s);
+    }
+    af_xdp_datapath_direct_stop(dp, call);
+    if (ram->driver && !move_away(s) && !s->dev->gone) {
+        error_report("af-xdp '%s': interface '%s' has not let go of the "
+                     "guest's memory within %d ms; the VM is stopped, reset "
+                     "it", s->dev->name, s->dev->ifname, RELEASE_PATIENCE_MS);
+        vm_stop(RUN_STATE_INTERNAL_ERROR);
+    }
+    af_xdp_datapath_direct_end(dp, call);
+}
+
+/* --- The netdev's side --- */
+
+void af_xdp_ram_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
+                     const AfXdpDevice *info)
+{
+    AfXdpRam *ram = g_new0(AfXdpRam, 1);
+
+    dev->ram = ram;
+    ram->mode = opts->zero_copy;
+    ram->limit = opts->zero_copy_limit;
+    ram->fixed_sockets = opts->sock_fds;
+    /*
+     * Others may let an skb refer to the UMEM (IFF_TX_SKB_NO_LINEAR), and
+     * nobody tells which.
+     */
+    ram->copies = g_str_equal(info->kind, "veth") || info->is_netkit;
+    ram->moved = g_new0(bool, dev->n_queues);
+}
+
+void af_xdp_ram_free(AfXdpNetdev *dev)
+{
+    AfXdpRam *ram = dev->ram;
+
+    if (!ram) {
+        return;
+    }
+    memset(ram->moved, 0, dev->n_queues * sizeof(*ram->moved));
+    window_free(dev);
+    g_free(ram->moved);
+    g_free(ram->why_not);
+    g_free(ram);
+    dev->ram = NULL;
+}
+
+bool af_xdp_ram_wanted(const AfXdpNetdev *dev)
+{
+    return dev->ram->mode == AF_XDP_ZERO_COPY_ON;
+}
+
+bool af_xdp_ram_check(AfXdpNetdev *dev, Error **errp)
+{
+    ERRP_GUARD();
+    g_autofree AfXdpBlock *blocks = g_new(AfXdpBlock, MAX_BLOCKS);
+    g_autofree char *why_not = NULL;
+    bool driver = af_xdp_copy_socket(dev->queues[0]->copy)->zero_copy;
+    GError *gerr = NULL;
+    uint32_t n;
+
+    n = collect_machine(blocks, &why_not);
+    if (why_not) {
+        error_setg(errp, "netdev '%s' has 'zero-copy=on', but %s", dev->name,
+                   why_not);
+        error_append_hint(errp, "%s\n", hint_private);
+        return false;
+    }
+    why_not = refuse_blocks(dev, blocks, n, driver);
+    if (!why_not && dev->ram->window) {
+        /* A NIC before this one had it: it is possible. */
+        return true;
+    }
+    if (!why_not) {
+        why_not = window_make(dev, blocks, n);
+    }
+    if (!why_not) {
+        AfXdpPlace place = {
+            .area = af_xdp_window_area(dev->ram->window),
+            .size = af_xdp_window_size(dev->ram->window),
+        };
+
+        if (!af_xdp_socket_try(&place, &gerr)) {
+            why_not = g_strdup(gerr->message);
+            g_error_free(gerr);
+        }
+        window_free(dev);
+    }
+    if (why_not) {
+        char *hint = strchr(why_not, '\n');
+
+        if (hint) {
+            *hint++ = '\0';
+        }
+        error_setg(errp, "netdev '%s' has 'zero-copy=on', but %s", dev->name,
+                   why_not);
+        if (hint) {
+            error_append_hint(errp, "%s\n", hint);
+        }
+        return false;
+    }
+    return true;
+}
+
+char *af_xdp_ram_info(const AfXdpState *s)
+{
+    const AfXdpRam *ram = s->dev->ram;
+
+    if (!s->vhost) {
+        /* Not before there is a NIC that has the fast path. */
+        return g_strdup("off");
+    }
+    if (ram->why_not) {
+        return g_strdup_printf("off (%s)", ram->why_not);
+    }
+    if (!ram->window) {
+        return g_strdup(ram->mode == AF_XDP_ZERO_COPY_OFF ? "off" : "not yet");
+    }
+    return g_strdup_printf("on (window %" PRIu64 " MiB; kernel memory %" PRIu64
+                           " MiB; registered in %.1f ms)",
+                           af_xdp_window_size(ram->window) / MiB,
+                           ram->cost / MiB, ram->took / 1000.0);
+}

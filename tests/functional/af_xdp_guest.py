@@ -71,13 +71,14 @@ def image_files(directory, nic):
     return [str(file) for file in files]
 
 
-def accelerator(binary, directory):
+def accelerator(binary, directory, images=None):
     """
     The value of -accel to use: KVM if it really starts a guest, else TCG.
 
     /dev/kvm can be there and open and still not run a stock kernel.  The
     answer for this very @binary is kept below @directory until the next boot
     of this machine.
+    @images: kernel and initramfs to try; those of the small guest if None
     $AF_XDP_ACCEL, if set, is taken instead.
     """
     tcg = 'tcg,thread=multi'
@@ -97,7 +98,8 @@ def accelerator(binary, directory):
             return known['answer']
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    answer = 'kvm' if _kvm_works(binary, directory) else tcg
+    images = images or image_files(directory, 'virtio-net')
+    answer = 'kvm' if _kvm_works(binary, *images) else tcg
     temporary = Path(f'{cache}.{os.getpid()}')
     temporary.write_text(json.dumps({'asked': asked, 'answer': answer}),
                          encoding='utf-8')
@@ -105,8 +107,7 @@ def accelerator(binary, directory):
     return answer
 
 
-def _kvm_works(binary, directory):
-    kernel, initrd = image_files(directory, 'virtio-net')
+def _kvm_works(binary, kernel, initrd):
     command = ['setpriv', '--pdeathsig', 'KILL', binary,
                '-M', 'q35', '-accel', 'kvm', '-cpu', 'host', '-m', '256',
                '-nodefaults', '-display', 'none', '-no-reboot',
@@ -145,7 +146,7 @@ class Guest:
 
     def __init__(self, binary, images, network, directory, *,
                  nic='virtio-net-pci', netdev='', objects=(), pair=0,
-                 shell=False, files=None):
+                 shell=False, files=None, shared=(), memory=512):
         """
         @binary: the QEMU to run
         @images: directory with scripts/guest-image's guests
@@ -157,6 +158,9 @@ class Guest:
         @objects: values of -object
         @pair: the Network's veth pair to use
         @shell: console_socket is connected to a shell in the guest
+        @shared: names of memory nodes that are shared memory; more than one
+                 are NUMA nodes; none: memory of the usual kind
+        @memory: of the guest, in MiB
         @files: a cpio archive, not compressed, with more files for the
                 guest's root directory; None for none
         """
@@ -177,7 +181,7 @@ class Guest:
 
         append = KERNEL_ARGS + (' guest_shell=1' if shell else ' quiet')
         args = ['-M', 'q35', '-accel', self.accel, '-cpu', cpu,
-                '-m', '512',
+                '-m', str(memory), *self._memory_args(shared, memory),
                 '-smp', str(max(2, network.queues if network else 0)),
                 '-nodefaults', '-no-reboot',
                 '-kernel', kernel, '-initrd', initrd, '-append', append]
@@ -208,6 +212,18 @@ class Guest:
                 with open(part, 'rb') as archive:
                     shutil.copyfileobj(archive, out)
         return str(combined)
+
+    @staticmethod
+    def _memory_args(shared, memory):
+        args = []
+        for name in shared:
+            args += ['-object', f'memory-backend-memfd,id={name},share=on,'
+                                f'size={memory // len(shared)}M']
+            if len(shared) > 1:
+                args += ['-numa', f'node,memdev={name}']
+        if len(shared) == 1:
+            args += ['-machine', f'memory-backend={shared[0]}']
+        return args
 
     @staticmethod
     def _network_args(queues, nic, netdev, interface):

@@ -1,7 +1,7 @@
 /*
  * AF_XDP: inside of the copying data path: what its files share
  *
- *     af-xdp-copy.c          frames of ours, which packets are copied to and from
+ *     af-xdp-copy.c          frames of ours, which packets are copied through
  *     af-xdp-copy-outside.c  buffers of others among them
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

@@ -57,6 +57,11 @@ uint32_t af_xdp_copy_tx_taken(AfXdpCopy *c)
 
 /* --- Beginning and end --- */
 
+bool af_xdp_copy_is_absent(const AfXdpCopy *c)
+{
+    return c->sock->ifindex == 0;
+}
+
 bool af_xdp_copy_is_outside(const AfXdpCopy *c)
 {
     return c->outside;
@@ -100,14 +105,18 @@ void af_xdp_copy_outside_cover(AfXdpCopy *c)
     producer = *fill->producer;
     for (uint32_t i = consumer; i != producer; i++) {
         __u64 *entry = xsk_ring_prod__fill_addr(fill, i);
-        uint64_t frame;
+        uint64_t frame = 0;
 
         if (af_xdp_umem_has(c->umem, *entry)) {
             continue;
         }
+        /*
+         * There are enough: with the frames that are posted they make no more
+         * than the ring has entries. An address that is none would do, but
+         * kernels count it as a buffer, and then find no memory behind it.
+         */
         if (af_xdp_umem_take(c->umem, AF_XDP_POOL_RX, &frame, 1) == 0) {
-            /* What is in no UMEM the kernel throws away. */
-            frame = AF_XDP_ADDR_MASK;
+            af_xdp_umem_take(c->umem, AF_XDP_POOL_TX, &frame, 1);
         }
         __atomic_store_n(entry, frame, __ATOMIC_RELEASE);
     }

@@ -181,6 +181,8 @@ bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
 {
     AfXdpSocketConfig config = {
         .ifname = move->ifname,
+        .ifindex = move->ifindex,
+        .again = true,
         .queue = c->queue,
         .fd = -1,
         .rx_size = RING_SIZE,
@@ -382,7 +384,14 @@ bool af_xdp_copy_rx_pending(const AfXdpCopy *c)
     const AfXdpSocket *s = c->sock;
 
     return c->rx_seen < c->rx_peeked || ring_pending(&s->rx) ||
-           (s->base_fd >= 0 && ring_pending(&s->base_rx));
+           af_xdp_copy_base_pending(c);
+}
+
+bool af_xdp_copy_base_pending(const AfXdpCopy *c)
+{
+    const AfXdpSocket *s = c->sock;
+
+    return s->base_fd >= 0 && ring_pending(&s->base_rx);
 }
 
 uint32_t af_xdp_copy_rx_outside(const AfXdpCopy *c)

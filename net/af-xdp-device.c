@@ -320,6 +320,23 @@ static void queues_from_channels(AfXdpDevice *dev)
     mnl_socket_close(nl);
 }
 
+static void find_driver(AfXdpDevice *dev)
+{
+    struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+    struct ifreq ifr = { .ifr_data = (void *)&info };
+    struct mnl_socket *nl = nl_open(NETLINK_ROUTE, 0, 0);
+
+    if (!nl) {
+        return;
+    }
+    g_strlcpy(ifr.ifr_name, dev->name, sizeof(ifr.ifr_name));
+    if (ioctl(mnl_socket_get_fd(nl), SIOCETHTOOL, &ifr) == 0) {
+        g_strlcpy(dev->driver, info.driver, sizeof(dev->driver));
+        g_strlcpy(dev->bus, info.bus_info, sizeof(dev->bus));
+    }
+    mnl_socket_close(nl);
+}
+
 bool af_xdp_device_query(const char *ifname, AfXdpDevice *dev, GError **errp)
 {
     int ret = link_get(ifname, 0, dev);
@@ -341,6 +358,7 @@ bool af_xdp_device_query(const char *ifname, AfXdpDevice *dev, GError **errp)
     if (!queues_from_netdev_family(dev)) {
         queues_from_channels(dev);
     }
+    find_driver(dev);
     return true;
 }
 

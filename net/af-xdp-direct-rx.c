@@ -27,8 +27,12 @@
 #include "net/af-xdp-datapath-int.h"
 #include "net/af-xdp-lines.h"
 
-/* Ask the guest for more when fewer are posted, or fewer than a quarter. */
-#define LOW BURST
+/*
+ * Buffers that make a short burst: when fewer are posted, frames are, too. Of
+ * a short ring a quarter. The guest is asked for more when less than half of
+ * its ring is posted.
+ */
+#define FEW BURST
 
 /*
  * Frames posted while the guest has such buffers as cannot be posted: packets
@@ -221,7 +225,8 @@ AfXdpTurn af_xdp_datapath_rx_refill(AfXdpDatapath *dp)
     Held *held = &dp->rx_held;
     uint32_t frames = af_xdp_copy_rx_frames(dp->copy);
     uint32_t most = MIN(af_xdp_vring_size(dp->rx) - dp->direct.spare, MOST);
-    uint32_t low = MIN(LOW, af_xdp_vring_size(dp->rx) / 4);
+    uint32_t few = MIN(FEW, af_xdp_vring_size(dp->rx) / 4);
+    uint32_t low = af_xdp_vring_size(dp->rx) / 2;
     uint32_t wanted = 0;
     bool fresh = false, dry = false;
     DirectFit why;
@@ -235,7 +240,7 @@ AfXdpTurn af_xdp_datapath_rx_refill(AfXdpDatapath *dp)
         uint32_t left;
 
         if (!held_refill(held, dp->rx)) {
-            dry = d->n < low;
+            dry = d->n < few;
             wanted = dry ? FRAMES_ALONE : 0;
             break;
         }
@@ -244,15 +249,19 @@ AfXdpTurn af_xdp_datapath_rx_refill(AfXdpDatapath *dp)
         why = fit(dp, elem, &buf);
         if (unlikely(why != FIT_OK)) {
             d->why = why;
-            wanted = d->n < low ? FRAMES : left;
+            wanted = d->n < few ? FRAMES : left;
+            if (why == FIT_PAGE) {
+                /* Few are so, and behind it are others. */
+                wanted = MAX(few, 1);
+            }
             break;
         }
         if (unlikely(left <= frames)) {
-            if (fresh || frames >= BURST) {
+            if (fresh) {
                 break;
             }
             /* All that is known is in reserve: see whether there is more. */
-            held_return(held, dp->rx);
+            af_xdp_vring_look(dp->rx);
             fresh = true;
             continue;
         }
@@ -273,7 +282,10 @@ AfXdpTurn af_xdp_datapath_rx_refill(AfXdpDatapath *dp)
     if (af_xdp_datapath_rx_fault(dp)) {
         return AF_XDP_TURN_FAULT;
     }
-    return dry ? AF_XDP_TURN_LOW : AF_XDP_TURN_DONE;
+    /* No kick comes for what is there already, and was only looked at. */
+    return d->n + MIN(frames, few) < low &&
+           af_xdp_vring_available(dp->rx) == 0 ? AF_XDP_TURN_LOW
+                                               : AF_XDP_TURN_DONE;
 }
 
 /* --- Delivery --- */

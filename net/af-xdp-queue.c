@@ -61,6 +61,7 @@ static void af_xdp_vm_changed(void *opaque, bool running, RunState state)
     af_xdp_update_handlers(s);
     if (running && s->nc.queue_index == 0) {
         af_xdp_netdev_check_link(s->dev);
+        af_xdp_ram_vm_runs(s->dev);
     }
 }
 

@@ -5,20 +5,17 @@
  */
 
 #include "qemu/osdep.h"
-#include "exec/cpu-common.h"
+#include <sys/utsname.h>
 #include "exec/memory.h"
-#include "exec/ramblock.h"
-#include "exec/ramlist.h"
 #include "migration/misc.h"
 #include "migration/options.h"
+#include "net/af-xdp-blocks.h"
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-ram.h"
 #include "net/af-xdp-window.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
-#include "qemu/rcu.h"
 #include "qemu/units.h"
-#include "system/hostmem.h"
 #include "system/runstate.h"
 
 /*
@@ -37,8 +34,21 @@
  */
 #define MERGEABLE_ROOM 1524
 
-/* What every driver with zero-copy can receive in one piece. */
+/* What NICs can receive in one piece; some count in KiB. */
 #define DRIVER_ROOM 2048
+
+/*
+ * Drivers that let nothing longer than their MTU through, so that buffers may
+ * be shorter than DRIVER_ROOM. Others add some, or do not look at it at all.
+ */
+static const char *const keeps_mtu[] = { "igb", NULL };
+
+/*
+ * This one does not, but a buffer may end anywhere. Linux 7.2 wants room for
+ * two VLAN tags, in such steps, whoever the driver is.
+ */
+#define DRIVER_EXACT "virtio_net"
+#define EXACT_STEP 128
 
 /* A buffer's least room, as Linux 7.2 leaves some of a chunk for an skb. */
 #define LEAST_ROOM 512
@@ -46,111 +56,31 @@
 /* Longer than any release seen (28 ms) by far. */
 #define RELEASE_PATIENCE_MS 2000
 
-#define MAX_BLOCKS 1024
+/* After a registration that failed, the next one waits so long. */
+#define RETRY_AFTER_US (10 * G_USEC_PER_SEC)
 
 struct AfXdpRam {
     AfXdpZeroCopyMode mode;
     uint64_t limit;             /* bytes of kernel memory; 0: not given */
     bool fixed_sockets;         /* sock-fds */
     bool copies;                /* a device of which an skb has a copy */
+    int ifindex;
     AfXdpWindow *window;
     bool discard_disabled;
+    bool held;                  /* by a device, longer than we have waited */
     bool driver;                /* the window is for driver zero-copy */
     bool mergeable;
     uint32_t frame_max;
-    uint32_t room;              /* of a receive buffer */
+    uint32_t room;              /* what may be written to a receive buffer */
+    uint32_t need;              /* the guest's ones must have so much */
     uint64_t cost;              /* of the window, all queues */
     int64_t took;               /* us to register it */
     bool *moved;                /* by queue: its socket is on the window */
     char *why_not;
+    int64_t window_failed;      /* when there was a window and yet not, or 0 */
     bool told;
     NotifierWithReturn migration;
 };
-
-/* --- Blocks of guest RAM --- */
-
-/* The block as the core wants it; private if it cannot be shared. */
-static AfXdpBlock describe(RAMBlock *rb)
-{
-    uint64_t page_size = qemu_ram_pagesize(rb);
-    bool shared = qemu_ram_is_shared(rb) && qemu_ram_get_fd(rb) >= 0 &&
-                  !memory_region_is_rom(rb->mr);
-
-    return (AfXdpBlock) {
-        .name = rb->idstr,
-        .host = qemu_ram_get_host_addr(rb),
-        .size = ROUND_UP(qemu_ram_get_used_length(rb), page_size),
-        .fd = shared ? qemu_ram_get_fd(rb) : -1,
-        .fd_offset = rb->fd_offset,
-        .page_size = page_size,
-    };
-}
-
-/* Is it the memory of a memory backend, and not a ROM, say, of a device? */
-static bool is_backend(RAMBlock *rb)
-{
-    return object_dynamic_cast(memory_region_owner(rb->mr),
-                               TYPE_MEMORY_BACKEND);
-}
-
-static AfXdpBlock find_block(const void *host, RAMBlock **prb)
-{
-    RAMBlock *rb;
-    ram_addr_t offset;
-
-    RCU_READ_LOCK_GUARD();
-    rb = qemu_ram_block_from_host((void *)host, false, &offset);
-    *prb = rb;
-    return rb ? describe(rb) : (AfXdpBlock) { .fd = -1 };
-}
-
-/* The blocks behind @regions, each once. */
-static uint32_t collect(const AfXdpRegion *regions, uint32_t n,
-                        AfXdpBlock *blocks, char **why_not)
-{
-    uint32_t n_blocks = 0;
-
-    for (uint32_t i = 0; i < n && n_blocks < MAX_BLOCKS; i++) {
-        RAMBlock *rb;
-        AfXdpBlock block = find_block(regions[i].host, &rb);
-        bool known = false;
-
-        for (uint32_t k = 0; k < n_blocks; k++) {
-            known = known || blocks[k].host == block.host;
-        }
-        if (!rb || known) {
-            continue;
-        }
-        if (block.fd < 0 && is_backend(rb) && !*why_not) {
-            *why_not = g_strdup_printf("guest RAM '%s' is private to QEMU",
-                                       rb->idstr);
-        }
-        blocks[n_blocks++] = block;
-    }
-    return n_blocks;
-}
-
-/* The same for all that the machine has, before there is a guest. */
-static uint32_t collect_machine(AfXdpBlock *blocks, char **why_not)
-{
-    uint32_t n_blocks = 0;
-    RAMBlock *rb;
-
-    RCU_READ_LOCK_GUARD();
-    RAMBLOCK_FOREACH(rb) {
-        AfXdpBlock block = describe(rb);
-
-        if (!is_backend(rb) || n_blocks == MAX_BLOCKS) {
-            continue;
-        }
-        if (block.fd < 0 && !*why_not) {
-            *why_not = g_strdup_printf("guest RAM '%s' is private to QEMU",
-                                       rb->idstr);
-        }
-        blocks[n_blocks++] = block;
-    }
-    return n_blocks;
-}
 
 /* --- Can it be? --- */
 
@@ -199,9 +129,6 @@ static char *refuse(AfXdpNetdev *dev)
 {
     const AfXdpRam *ram = dev->ram;
 
-    if (ram->mode == AF_XDP_ZERO_COPY_OFF) {
-        return g_strdup("zero-copy=off");
-    }
     if (ram->fixed_sockets) {
         return g_strdup("sockets given by sock-fds= cannot be made again, "
                         "use map-path=");
@@ -298,14 +225,22 @@ static AfXdpPlace queue_place(AfXdpState *s)
     };
 }
 
-/* Let packets go to @fd, of queue @s, instead of where they went before. */
-static bool set_socket(AfXdpState *s, int fd)
+/*
+ * Let packets go to @fd, of queue @s: instead of to the queue's other socket,
+ * or after that was closed, when nobody may be put out.
+ */
+static bool set_socket(AfXdpState *s, int fd, bool replace)
 {
+    uint32_t queue = s->nc.queue_index;
     GError *gerr = NULL;
+    bool ok;
 
-    if (s->dev->prog &&
-        !ebpf_af_xdp_replace_socket(s->dev->prog, s->nc.queue_index, fd,
-                                    &gerr)) {
+    if (!s->dev->prog) {
+        return true;
+    }
+    ok = replace ? ebpf_af_xdp_replace_socket(s->dev->prog, queue, fd, &gerr)
+                 : ebpf_af_xdp_set_socket(s->dev->prog, queue, fd, &gerr);
+    if (!ok) {
         error_report("af-xdp '%s': %s", s->dev->name, gerr->message);
         g_error_free(gerr);
         return false;
@@ -315,30 +250,35 @@ static bool set_socket(AfXdpState *s, int fd)
 
 static bool set_base(AfXdpState *s)
 {
-    return set_socket(s, af_xdp_copy_base_fd(s->copy));
+    return set_socket(s, af_xdp_copy_base_fd(s->copy), false);
 }
 
-/* Let queue @s have memory of its own again. */
+/*
+ * Let queue @s have memory of its own again. Returns false if the device has
+ * not let go of the window; after any other failure it has.
+ */
 static bool move_away(AfXdpState *s)
 {
     AfXdpRam *ram = s->dev->ram;
     AfXdpMove move = {
         .ifname = s->dev->ifname,
+        .ifindex = ram->ifindex,
         .frame_max = ram->frame_max,
         .patience = RELEASE_PATIENCE_MS,
     };
     GError *gerr = NULL;
-    bool ok = af_xdp_copy_move(s->copy, &move, &gerr);
+    bool busy;
 
     ram->moved[s->nc.queue_index] = false;
-    if (!ok) {
-        error_report("af-xdp '%s': queue %u has no socket any more: %s",
-                     s->dev->name, s->queue, gerr->message);
-        g_error_free(gerr);
-        return false;
+    if (af_xdp_copy_move(s->copy, &move, &gerr)) {
+        set_base(s);
+        return true;
     }
-    set_base(s);
-    return true;
+    busy = gerr->code == EBUSY;
+    error_report("af-xdp '%s': queue %u has no socket until the guest's driver "
+                 "starts again: %s", s->dev->name, s->queue, gerr->message);
+    g_error_free(gerr);
+    return !busy;
 }
 
 /* Move queue @s onto the window. Returns why not, or NULL. */
@@ -348,6 +288,7 @@ static char *move_there(AfXdpState *s)
     AfXdpPlace place = queue_place(s);
     AfXdpMove move = {
         .ifname = dev->ifname,
+        .ifindex = dev->ram->ifindex,
         .frame_max = dev->ram->frame_max,
         .place = &place,
         /* The window is for one of the two, and so is the end of it. */
@@ -398,7 +339,6 @@ static char *move_all(AfXdpNetdev *dev)
             why_not = g_strdup("the program's map takes no socket");
         }
         if (why_not) {
-            window_drop(dev);
             return why_not;
         }
     }
@@ -409,9 +349,13 @@ static char *move_all(AfXdpNetdev *dev)
 /* --- Prepare --- */
 
 /* How much a receive buffer must hold, so that none can overflow. */
-static uint32_t choose_room(uint32_t frame_max, bool driver, bool mergeable,
-                            bool multi_buffer)
+static uint32_t choose_room(const AfXdpDevice *info, uint32_t frame_max,
+                            bool driver, bool mergeable, bool multi_buffer)
 {
+    if (driver && g_str_equal(info->driver, DRIVER_EXACT)) {
+        return MIN(MAX(ROUND_UP(frame_max + 4, EXACT_STEP), LEAST_ROOM),
+                   AF_XDP_RX_ROOM);
+    }
     if (driver) {
         return frame_max <= DRIVER_ROOM ? DRIVER_ROOM : AF_XDP_RX_ROOM;
     }
@@ -425,7 +369,7 @@ static void say_why_not(AfXdpNetdev *dev)
 {
     AfXdpRam *ram = dev->ram;
 
-    if (ram->mode == AF_XDP_ZERO_COPY_OFF || ram->told) {
+    if (ram->told) {
         return;
     }
     ram->told = true;
@@ -442,40 +386,109 @@ static void say_why_not(AfXdpNetdev *dev)
     }
 }
 
+/*
+ * Why the device cannot be given guest memory page by page, or NULL. An IOMMU
+ * that translates has pages of one huge page anywhere, and the kernel throws
+ * buffers away without a word that are not in one piece for the device.
+ */
+static char *refuse_device(const AfXdpDevice *info)
+{
+    g_autofree char *path = NULL;
+    g_autofree char *type = NULL;
+
+    if (info->is_netkit) {
+        return g_strdup("the NIC behind a netkit device cannot be seen from "
+                        "here");
+    }
+    path = g_strdup_printf("/sys/bus/pci/devices/%s/iommu_group/type",
+                           info->bus);
+    if (!*info->bus || !g_file_get_contents(path, &type, NULL, NULL) ||
+        g_str_has_prefix(type, "identity")) {
+        return NULL;
+    }
+    return g_strdup("the host's IOMMU translates what the NIC accesses: boot "
+                    "the host with 'iommu=pt', or use 'force-copy=on'");
+}
+
+/*
+ * In skb mode several processors may receive for one queue. Until Linux 6.15
+ * two sockets on its rings had a lock each.
+ */
+static char *refuse_mode(const AfXdpNetdev *dev)
+{
+    struct utsname host;
+    int major, minor;
+
+    if ((dev->prog && ebpf_af_xdp_mode(dev->prog) == EBPF_AF_XDP_MODE_NATIVE) ||
+        uname(&host) < 0 ||
+        sscanf(host.release, "%d.%d", &major, &minor) < 2 ||
+        major > 6 || (major == 6 && minor >= 15)) {
+        return NULL;
+    }
+    return g_strdup("in skb mode that needs Linux 6.15");
+}
+
 /* Look at the interface again; returns why not, or NULL. */
-static char *look(AfXdpNetdev *dev, uint32_t *frame_max)
+static char *look(AfXdpNetdev *dev, AfXdpDevice *info)
 {
     GError *gerr = NULL;
-    AfXdpDevice info;
     char *why_not;
 
-    if (!af_xdp_device_query(dev->ifname, &info, &gerr)) {
+    if (!af_xdp_device_query(dev->ifname, info, &gerr)) {
         why_not = g_strdelimit(g_strdup(gerr->message), "\n", ' ');
         g_error_free(gerr);
         return why_not;
     }
-    *frame_max = info.mtu + AF_XDP_FRAME_OVERHEAD;
     return NULL;
+}
+
+/* Queues that have lost their socket try to have one again. */
+static void revive(AfXdpNetdev *dev)
+{
+    bool held = false;
+
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        if (!dev->gone && af_xdp_copy_is_absent(dev->queues[i]->copy)) {
+            held = !move_away(dev->queues[i]) || held;
+        }
+    }
+    dev->ram->held = held;
+}
+
+void af_xdp_ram_vm_runs(AfXdpNetdev *dev)
+{
+    if (!dev->ram->held) {
+        return;
+    }
+    revive(dev);
+    if (dev->ram->held) {
+        error_report("af-xdp '%s': interface '%s' still has guest memory, the "
+                     "VM is stopped again", dev->name, dev->ifname);
+        qemu_system_vmstop_request_prepare();
+        qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+    }
 }
 
 static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
                      uint32_t n, bool mergeable)
 {
-    g_autofree AfXdpBlock *blocks = g_new(AfXdpBlock, MAX_BLOCKS);
+    g_autofree AfXdpBlock *blocks = g_new(AfXdpBlock, AF_XDP_MAX_BLOCKS);
     AfXdpRam *ram = dev->ram;
     AfXdpSocket *sock = af_xdp_copy_socket(dev->queues[0]->copy);
     bool driver = window_in_use(dev) ? ram->driver : sock->zero_copy;
     bool multi_buffer = af_xdp_queue_multi_buffer(dev->queues[0]);
     uint32_t frame_max, room;
+    AfXdpDevice info;
     char *why_not = refuse(dev);
 
     if (!why_not) {
-        why_not = look(dev, &frame_max);
+        why_not = look(dev, &info);
     }
     if (why_not) {
         return why_not;
     }
-    n = collect(regions, n, blocks, &why_not);
+    frame_max = info.mtu + AF_XDP_FRAME_OVERHEAD;
+    n = af_xdp_blocks_of(regions, n, blocks, &why_not);
     if (!why_not) {
         why_not = refuse_blocks(dev, blocks, n, driver);
     }
@@ -485,6 +498,9 @@ static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
                                   "use 'force-copy=on' or an MTU up to %u",
                                   frame_max,
                                   AF_XDP_RX_ROOM - AF_XDP_FRAME_OVERHEAD);
+    }
+    if (!why_not) {
+        why_not = driver ? refuse_device(&info) : refuse_mode(dev);
     }
     if (!why_not && driver && dev->mac_filter) {
         /* The guest could change it under the host's eyes. */
@@ -496,7 +512,11 @@ static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
     }
     ram->mergeable = mergeable;
     ram->frame_max = frame_max;
-    room = choose_room(frame_max, driver, mergeable, multi_buffer);
+    room = choose_room(&info, frame_max, driver, mergeable, multi_buffer);
+    ram->need = room;
+    if (driver && g_strv_contains(keeps_mtu, info.driver)) {
+        ram->need = frame_max;
+    }
     if (ram->window && (driver || room == ram->room) && driver == ram->driver &&
         af_xdp_window_matches(ram->window, blocks, n)) {
         ram->room = room;
@@ -517,10 +537,21 @@ void af_xdp_ram_prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
 {
     AfXdpRam *ram = dev->ram;
 
+    if (ram->mode == AF_XDP_ZERO_COPY_OFF) {
+        return;
+    }
+    revive(dev);
+    if (ram->why_not && ram->window_failed &&
+        g_get_monotonic_time() - ram->window_failed < RETRY_AFTER_US) {
+        /* Trying takes long, and a guest can reset as often as it likes. */
+        return;
+    }
+    ram->window_failed = 0;
     g_free(ram->why_not);
     ram->why_not = prepare(dev, regions, n, mergeable);
     if (ram->why_not) {
         if (ram->window) {
+            ram->window_failed = g_get_monotonic_time();
             window_drop(dev);
         }
         say_why_not(dev);
@@ -533,8 +564,7 @@ AfXdpMemory *af_xdp_ram_table(AfXdpNetdev *dev, const AfXdpRegion *regions,
     g_autofree AfXdpRegion *moved = g_memdup2(regions, n * sizeof(*regions));
 
     for (uint32_t i = 0; dev->ram->window && i < n; i++) {
-        RAMBlock *rb;
-        AfXdpBlock block = find_block(regions[i].host, &rb);
+        AfXdpBlock block = af_xdp_block_of(regions[i].host);
         char *at = af_xdp_window_find(dev->ram->window, &block);
         uint64_t offset = regions[i].host - (const uint8_t *)block.host;
 
@@ -543,6 +573,19 @@ AfXdpMemory *af_xdp_ram_table(AfXdpNetdev *dev, const AfXdpRegion *regions,
         }
     }
     return af_xdp_memory_new(moved, n, errp);
+}
+
+bool af_xdp_ram_new_mtu(AfXdpNetdev *dev, uint32_t mtu)
+{
+    AfXdpRam *ram = dev->ram;
+    uint32_t frame_max = mtu + AF_XDP_FRAME_OVERHEAD;
+
+    if (!ram->window || !ram->driver || ram->need >= frame_max) {
+        return false;
+    }
+    ram->frame_max = frame_max;
+    ram->need = frame_max;
+    return true;
 }
 
 /* --- A queue pair begins and ends --- */
@@ -583,15 +626,15 @@ void af_xdp_ram_begin(AfXdpState *s, AfXdpDatapath *dp, uint32_t num)
         .size = af_xdp_window_size(ram->window),
         .front = af_xdp_window_front(ram->window),
         .headroom = AF_XDP_RX_ROOM - ram->room,
-        /* A device keeps to its MTU; the kernel to what it was told. */
-        .room = ram->driver ? ram->frame_max : ram->room,
+        .room = ram->need,
         .page_size = ram->driver ? af_xdp_window_page_size(ram->window) : 0,
-        .rx = ram->mergeable || ram->frame_max <= ram->room,
+        .rx = ram->frame_max <= ram->room ||
+              (ram->mergeable && !ram->driver),
         .tx = ram->driver || ram->copies,
         .spare = s->nc.queue_index == 0 && s->dev->n_queues > 1 ? num / 4 : 0,
     };
     af_xdp_datapath_direct_begin(dp, &config);
-    if (!set_socket(s, af_xdp_copy_socket(s->copy)->fd)) {
+    if (!set_socket(s, af_xdp_copy_socket(s->copy)->fd, !ram->driver)) {
         bool call = false;
 
         af_xdp_ram_end(s, dp, &call);
@@ -606,10 +649,11 @@ void af_xdp_ram_end(AfXdpState *s, AfXdpDatapath *dp, bool *call)
         return;
     }
     if (!ram->driver) {
-        set_base(s);
+        set_socket(s, af_xdp_copy_base_fd(s->copy), true);
     }
     af_xdp_datapath_direct_stop(dp, call);
     if (ram->driver && !move_away(s) && !s->dev->gone) {
+        ram->held = true;
         error_report("af-xdp '%s': interface '%s' has not let go of the "
                      "guest's memory within %d ms; the VM is stopped, reset "
                      "it", s->dev->name, s->dev->ifname, RELEASE_PATIENCE_MS);
@@ -634,6 +678,7 @@ void af_xdp_ram_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
      * nobody tells which.
      */
     ram->copies = g_str_equal(info->kind, "veth") || info->is_netkit;
+    ram->ifindex = info->ifindex;
     ram->moved = g_new0(bool, dev->n_queues);
 }
 
@@ -660,13 +705,13 @@ bool af_xdp_ram_wanted(const AfXdpNetdev *dev)
 bool af_xdp_ram_check(AfXdpNetdev *dev, Error **errp)
 {
     ERRP_GUARD();
-    g_autofree AfXdpBlock *blocks = g_new(AfXdpBlock, MAX_BLOCKS);
+    g_autofree AfXdpBlock *blocks = g_new(AfXdpBlock, AF_XDP_MAX_BLOCKS);
     g_autofree char *why_not = NULL;
     bool driver = af_xdp_copy_socket(dev->queues[0]->copy)->zero_copy;
     GError *gerr = NULL;
     uint32_t n;
 
-    n = collect_machine(blocks, &why_not);
+    n = af_xdp_blocks_of_machine(blocks, &why_not);
     if (why_not) {
         error_setg(errp, "netdev '%s' has 'zero-copy=on', but %s", dev->name,
                    why_not);
@@ -717,11 +762,14 @@ char *af_xdp_ram_info(const AfXdpState *s)
         /* Not before there is a NIC that has the fast path. */
         return g_strdup("off");
     }
+    if (ram->mode == AF_XDP_ZERO_COPY_OFF) {
+        return g_strdup("off");
+    }
     if (ram->why_not) {
         return g_strdup_printf("off (%s)", ram->why_not);
     }
     if (!ram->window) {
-        return g_strdup(ram->mode == AF_XDP_ZERO_COPY_OFF ? "off" : "not yet");
+        return g_strdup("not yet");
     }
     return g_strdup_printf("on (window %" PRIu64 " MiB; kernel memory %" PRIu64
                            " MiB; registered in %.1f ms)",

@@ -257,7 +257,7 @@ static int ring_cons(int fd, const RingKind *kind, uint32_t size,
 /* --- Registration and bind --- */
 
 static int memory_register(int fd, void *area, uint64_t size,
-                           uint32_t headroom, bool unaligned)
+                           uint32_t headroom, bool unaligned, bool again)
 {
     struct xdp_umem_reg reg = {
         .addr = (uintptr_t)area,
@@ -267,7 +267,7 @@ static int memory_register(int fd, void *area, uint64_t size,
         .flags = unaligned ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0,
     };
 
-    int tries = unaligned ? LOCKED_TRIES : 1;
+    int tries = again ? LOCKED_TRIES : 1;
 
     while (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) < 0) {
         if (errno != ENOBUFS || --tries == 0) {
@@ -288,7 +288,7 @@ static bool socket_prepare(AfXdpSocket *s, const AfXdpSocketConfig *config,
         ret = memory_register(s->fd, af_xdp_umem_area(umem),
                               af_xdp_umem_size(umem),
                               af_xdp_umem_headroom(umem),
-                              af_xdp_umem_is_placed(umem));
+                              af_xdp_umem_is_placed(umem), config->again);
     }
     if (ret < 0) {
         af_xdp_error_step(errp, AF_XDP_STEP_UMEM, -ret, config->ifname,
@@ -443,7 +443,7 @@ static bool socket_setup(AfXdpSocket *s, const AfXdpSocketConfig *config,
     if (s->fd < 0) {
         return false;
     }
-    s->ifindex = find_device(config->ifname);
+    s->ifindex = config->ifindex ?: find_device(config->ifname);
     if (s->ifindex < 0) {
         errno = -s->ifindex;
         af_xdp_error_step(errp, AF_XDP_STEP_BIND, errno, config->ifname,
@@ -493,7 +493,7 @@ bool af_xdp_socket_try(const AfXdpPlace *place, GError **errp)
 {
     int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
     int ret = fd < 0 ? -errno : memory_register(fd, place->area, place->size,
-                                                place->headroom, true);
+                                                place->headroom, true, false);
 
     if (ret < 0) {
         af_xdp_error_step(errp, AF_XDP_STEP_UMEM, -ret, NULL, -1,

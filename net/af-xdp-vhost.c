@@ -576,6 +576,16 @@ AfXdpDatapath *af_xdp_vhost_datapath(AfXdpState *s)
                                    : NULL;
 }
 
+void af_xdp_vhost_restart(AfXdpState *s)
+{
+    AfXdpVhost *v = s->vhost;
+
+    if (v && af_xdp_worker_running(v->worker) && v->active) {
+        set_active(v, false);
+        set_active(v, true);
+    }
+}
+
 void af_xdp_vhost_tx(AfXdpState *s)
 {
     if (af_xdp_vhost_running(s)) {

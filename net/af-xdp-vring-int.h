@@ -268,6 +268,7 @@ bool vring_split_init(AfXdpVring *vr, const AfXdpVringConfig *config,
                       GError **errp);
 uint32_t vring_split_pop(AfXdpVring *vr, AfXdpVringElem *elems, uint32_t max,
                          AfXdpVringPool *pool);
+uint32_t vring_split_available(AfXdpVring *vr);
 void vring_split_flush(AfXdpVring *vr);
 bool vring_split_should_call(AfXdpVring *vr, uint32_t n);
 bool vring_split_pending(AfXdpVring *vr);

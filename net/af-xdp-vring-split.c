@@ -138,7 +138,7 @@ static AfXdpVringFault split_chain(AfXdpVring *vr, VringChain *c, VringDesc d)
 }
 
 /* How many entries are available, at most those that are not held already. */
-static uint32_t split_available(AfXdpVring *vr)
+uint32_t vring_split_available(AfXdpVring *vr)
 {
     uint16_t n;
 
@@ -207,7 +207,7 @@ uint32_t vring_split_pop(AfXdpVring *vr, AfXdpVringElem *elems, uint32_t max,
     uint32_t n = (uint16_t)(vr->avail_seen - vr->last_avail);
 
     if (n < max) {
-        n = split_available(vr);
+        n = vring_split_available(vr);
     }
     n = MIN(n, max);
     while (done < n) {

@@ -253,9 +253,19 @@ bool af_xdp_vring_logging(const AfXdpVring *vr)
     return vr->log;
 }
 
-uint32_t af_xdp_vring_available(const AfXdpVring *vr)
+uint32_t af_xdp_vring_available(AfXdpVring *vr)
 {
-    return vr->packed ? 0 : (uint16_t)(vr->avail_seen - vr->last_avail);
+    if (vr->packed) {
+        return af_xdp_vring_pending(vr) ? vr->num - vr->outstanding : 0;
+    }
+    return (uint16_t)(vr->avail_seen - vr->last_avail);
+}
+
+void af_xdp_vring_look(AfXdpVring *vr)
+{
+    if (!vr->packed && vr->fault == AF_XDP_VRING_FAULT_NONE) {
+        vring_split_available(vr);
+    }
 }
 
 uint32_t af_xdp_vring_size(const AfXdpVring *vr)

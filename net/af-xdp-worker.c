@@ -5,49 +5,13 @@
  */
 
 #include "qemu/osdep.h"
-#include "net/af-xdp-worker.h"
+#include "net/af-xdp-worker-int.h"
 #include "qemu/error-report.h"
-#include "qemu/event_notifier.h"
-#include "qemu/thread.h"
-#include "qemu/timer.h"
-
-/* A socket to receive from. */
-typedef struct Source {
-    AfXdpWorker *w;
-    AfXdpCopy *copy;
-    bool reading;               /* its handler is registered */
-} Source;
-
-struct AfXdpWorker {
-    AioContext *ctx;
-    char *name;
-    bool running;
-    bool active;
-
-    AfXdpVring *ring[AF_XDP_RINGS];
-    EventNotifier kick[AF_XDP_RINGS];   /* around the fd of somebody else */
-    bool kick_set[AF_XDP_RINGS];
-    int call[AF_XDP_RINGS];
-    AfXdpDatapath *dp;
-
-    Source own;
-    GPtrArray *lent;            /* Source * */
-    bool starved;               /* the guest has no receive buffers */
-    bool low;                   /* few of its buffers are posted */
-    guint rx_next;              /* whose turn it is when there are some */
-    bool tx_polling;            /* the context polls: no kicks wanted */
-    bool tx_waiting;            /* for the socket, not for the guest */
-    bool tx_writable;
-    bool told[AF_XDP_RINGS];    /* of a fault */
-    QEMUBH *tx_bh;
-    QEMUTimer *tx_timer;
-    QemuSemaphore done;         /* what control has asked for */
-};
 
 static void rx_readable(void *opaque);
 static void tx_run(void *opaque);
 
-static void notify(AfXdpWorker *w, int i)
+void worker_notify(AfXdpWorker *w, int i)
 {
     uint64_t one = 1;
 
@@ -76,7 +40,15 @@ static bool source_poll(void *opaque)
     return af_xdp_copy_rx_pending(source->copy);
 }
 
-static void source_update(Source *source)
+/* Without one, the context would poll for nothing at all. */
+static bool base_poll(void *opaque)
+{
+    Source *source = opaque;
+
+    return af_xdp_copy_base_pending(source->copy);
+}
+
+void worker_source_update(Source *source)
 {
     AfXdpWorker *w = source->w;
     bool own = source == &w->own;
@@ -94,7 +66,8 @@ static void source_update(Source *source)
         if (base != af_xdp_copy_socket(source->copy)->fd) {
             /* The other one does not tell of what comes to it. */
             aio_set_fd_handler(w->ctx, base, reading ? rx_readable : NULL,
-                               NULL, NULL, NULL, source);
+                               NULL, reading ? base_poll : NULL,
+                               reading ? rx_readable : NULL, source);
         }
         aio_set_fd_handler(w->ctx, af_xdp_copy_socket(source->copy)->fd,
                            reading ? rx_readable : NULL,
@@ -106,11 +79,11 @@ static void source_update(Source *source)
     source->reading = reading || writing;
 }
 
-static void sources_update(AfXdpWorker *w)
+void worker_sources_update(AfXdpWorker *w)
 {
-    source_update(&w->own);
+    worker_source_update(&w->own);
     for (guint i = 0; i < w->lent->len; i++) {
-        source_update(g_ptr_array_index(w->lent, i));
+        worker_source_update(g_ptr_array_index(w->lent, i));
     }
 }
 
@@ -130,14 +103,19 @@ static bool rx_want_kick(AfXdpWorker *w)
 static void rx_low(AfXdpWorker *w)
 {
     AfXdpTurn turn = AF_XDP_TURN_LOW;
+    bool kick = false, more = true;
 
-    while (turn == AF_XDP_TURN_LOW && !rx_want_kick(w)) {
+    while (turn == AF_XDP_TURN_LOW && more && !(kick = rx_want_kick(w))) {
+        uint32_t before = af_xdp_datapath_rx_posted(w->dp);
+
         turn = af_xdp_datapath_rx_refill(w->dp);
+        /* What does not fit, or is for frames: the next turn sees to it. */
+        more = af_xdp_datapath_rx_posted(w->dp) != before;
     }
-    w->low = turn == AF_XDP_TURN_LOW;
+    w->low = kick;
     if (turn == AF_XDP_TURN_FAULT) {
         report_fault(w, AF_XDP_RX, af_xdp_datapath_rx_fault(w->dp));
-        sources_update(w);
+        worker_sources_update(w);
     }
 }
 
@@ -147,7 +125,7 @@ static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
     AfXdpTurn turn = af_xdp_datapath_rx(w->dp, copy, &call);
 
     if (call) {
-        notify(w, AF_XDP_RX);
+        worker_notify(w, AF_XDP_RX);
     }
     switch (turn) {
     case AF_XDP_TURN_MORE:
@@ -156,7 +134,7 @@ static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
     case AF_XDP_TURN_NO_BUFFERS:
         if (rx_want_kick(w)) {
             w->starved = true;
-            sources_update(w);
+            worker_sources_update(w);
         }
         break;
     case AF_XDP_TURN_LOW:
@@ -166,7 +144,7 @@ static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
         break;
     case AF_XDP_TURN_FAULT:
         report_fault(w, AF_XDP_RX, af_xdp_datapath_rx_fault(w->dp));
-        sources_update(w);
+        worker_sources_update(w);
         break;
     default:
         if (w->low && !w->starved) {
@@ -209,7 +187,7 @@ static void rx_all(AfXdpWorker *w)
  * The guest has receive buffers again. They may be few: sources take them in
  * turn, or the one that the context asks first would get them all.
  */
-static void rx_kicked(AfXdpWorker *w)
+void worker_rx_kicked(AfXdpWorker *w)
 {
     bool starved = w->starved;
 
@@ -227,7 +205,7 @@ static void rx_kicked(AfXdpWorker *w)
         rx_low(w);
     }
     if (starved && !w->starved) {
-        sources_update(w);
+        worker_sources_update(w);
     }
 }
 
@@ -236,7 +214,7 @@ static void rx_kick_read(EventNotifier *n)
     AfXdpWorker *w = container_of(n, AfXdpWorker, kick[AF_XDP_RX]);
 
     event_notifier_test_and_clear(n);
-    rx_kicked(w);
+    worker_rx_kicked(w);
 }
 
 static bool rx_kick_poll(void *opaque)
@@ -250,7 +228,7 @@ static bool rx_kick_poll(void *opaque)
 
 static void rx_kick_ready(EventNotifier *n)
 {
-    rx_kicked(container_of(n, AfXdpWorker, kick[AF_XDP_RX]));
+    worker_rx_kicked(container_of(n, AfXdpWorker, kick[AF_XDP_RX]));
 }
 
 /* --- Transmission --- */
@@ -277,13 +255,13 @@ static void tx_turn(AfXdpWorker *w)
     timer_del(w->tx_timer);
     turn = af_xdp_datapath_tx(w->dp, &call, &state);
     if (call) {
-        notify(w, AF_XDP_TX);
+        worker_notify(w, AF_XDP_TX);
     }
     w->tx_waiting = turn == AF_XDP_TURN_NO_ROOM;
 
     if (w->tx_writable != (state == AF_XDP_TX_POLL)) {
         w->tx_writable = state == AF_XDP_TX_POLL;
-        source_update(&w->own);
+        worker_source_update(&w->own);
     }
     /* Without an interface there is nothing to try: af_xdp_worker_tx(). */
     if (state == AF_XDP_TX_RETRY || state == AF_XDP_TX_WAIT ||
@@ -313,7 +291,7 @@ static void tx_turn(AfXdpWorker *w)
 }
 
 /* From the bottom half, the timer, or the socket that is writable. */
-static void tx_bh_run(void *opaque)
+void worker_tx_bh_run(void *opaque)
 {
     AfXdpWorker *w = opaque;
 
@@ -326,7 +304,7 @@ static void tx_run(void *opaque)
 {
     Source *source = opaque;
 
-    tx_bh_run(source->w);
+    worker_tx_bh_run(source->w);
 }
 
 static void tx_kick_read(EventNotifier *n)
@@ -373,9 +351,9 @@ static void tx_poll_end(EventNotifier *n)
     }
 }
 
-/* --- Attach and detach, in the worker's thread --- */
+/* --- Attach and worker_detach, in the worker's thread --- */
 
-static void kick_attach(AfXdpWorker *w, int i)
+void worker_kick_attach(AfXdpWorker *w, int i)
 {
     if (!w->kick_set[i] || !w->ring[i] || !w->active) {
         return;
@@ -391,14 +369,14 @@ static void kick_attach(AfXdpWorker *w, int i)
     }
 }
 
-static void kick_detach(AfXdpWorker *w, int i)
+void worker_kick_detach(AfXdpWorker *w, int i)
 {
     if (w->kick_set[i] && w->ring[i]) {
         aio_set_event_notifier(w->ctx, &w->kick[i], NULL, NULL, NULL);
     }
 }
 
-static void attach(AfXdpWorker *w)
+void worker_attach(AfXdpWorker *w)
 {
     w->starved = false;
     w->low = false;
@@ -409,10 +387,10 @@ static void attach(AfXdpWorker *w)
         if (w->ring[i]) {
             /* Only asked for when there are no buffers. */
             af_xdp_vring_disable_kick(w->ring[i]);
-            kick_attach(w, i);
+            worker_kick_attach(w, i);
         }
     }
-    sources_update(w);
+    worker_sources_update(w);
     if (w->ring[AF_XDP_RX] && af_xdp_datapath_direct(w->dp)) {
         /* The first buffers are posted at the end of a turn. */
         rx_turn(w, w->own.copy);
@@ -426,374 +404,14 @@ static void attach(AfXdpWorker *w)
     }
 }
 
-static void detach(AfXdpWorker *w)
+void worker_detach(AfXdpWorker *w)
 {
     for (int i = 0; i < AF_XDP_RINGS; i++) {
-        kick_detach(w, i);
+        worker_kick_detach(w, i);
     }
     timer_del(w->tx_timer);
     qemu_bh_cancel(w->tx_bh);
     w->tx_writable = false;
-    sources_update(w);
+    worker_sources_update(w);
     af_xdp_datapath_quiesce(w->dp);
-}
-
-/* --- Control, from the main loop --- */
-
-typedef struct Request {
-    AfXdpWorker *w;
-    QEMUBHFunc *bh;
-    int i;
-    int fd;
-    bool on;
-    uint32_t base[AF_XDP_RINGS];
-    const void *ptr;
-    AfXdpCopy *copy;
-    void (*func)(void *);
-} Request;
-
-static void run_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    r->bh(r);
-    qemu_sem_post(&r->w->done);
-}
-
-/*
- * Not by aio_wait_bh_oneshot(): that runs the main loop's bottom halves while
- * it waits, and we may be in the midst of a change of the memory map, which
- * they could change again. What runs in the worker never waits for us.
- */
-static void run(AfXdpWorker *w, QEMUBHFunc *func, Request *request)
-{
-    request->w = w;
-    request->bh = func;
-    aio_bh_schedule_oneshot(w->ctx, run_bh, request);
-    qemu_sem_wait(&w->done);
-}
-
-AfXdpWorker *af_xdp_worker_new(AioContext *ctx, AfXdpCopy *copy,
-                               const char *name)
-{
-    AfXdpWorker *w = g_new0(AfXdpWorker, 1);
-
-    w->ctx = ctx;
-    w->name = g_strdup(name);
-    w->active = true;
-    w->own.w = w;
-    w->own.copy = copy;
-    w->lent = g_ptr_array_new_with_free_func(g_free);
-    qemu_sem_init(&w->done, 0);
-    w->tx_bh = aio_bh_new(ctx, tx_bh_run, w);
-    w->tx_timer = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS,
-                                tx_bh_run, w);
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        w->call[i] = -1;
-    }
-    return w;
-}
-
-void af_xdp_worker_free(AfXdpWorker *w)
-{
-    if (!w) {
-        return;
-    }
-    g_assert(!w->running);
-    qemu_bh_delete(w->tx_bh);
-    timer_free(w->tx_timer);
-    qemu_sem_destroy(&w->done);
-    g_ptr_array_free(w->lent, true);
-    g_free(w->name);
-    g_free(w);
-}
-
-static void start_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    r->w->running = true;
-    if (r->w->active) {
-        attach(r->w);
-    }
-}
-
-bool af_xdp_worker_start(AfXdpWorker *w, const AfXdpWorkerRing *rings,
-                         uint64_t features, GError **errp)
-{
-    Request r = { 0 };
-
-    g_assert(!w->running);
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        w->told[i] = false;
-        w->call[i] = rings[i].call;
-        w->kick_set[i] = rings[i].kick >= 0;
-        if (w->kick_set[i]) {
-            event_notifier_init_fd(&w->kick[i], rings[i].kick);
-        }
-        if (rings[i].ready) {
-            w->ring[i] = af_xdp_vring_new(&rings[i].config, errp);
-            if (!w->ring[i]) {
-                while (i-- > 0) {
-                    af_xdp_vring_free(w->ring[i]);
-                    w->ring[i] = NULL;
-                }
-                return false;
-            }
-        }
-    }
-    w->dp = af_xdp_datapath_new(w->own.copy, w->ring[AF_XDP_RX],
-                                w->ring[AF_XDP_TX], features);
-    run(w, start_bh, &r);
-    return true;
-}
-
-static void stop_bh(void *opaque)
-{
-    Request *r = opaque;
-    AfXdpWorker *w = r->w;
-
-    w->running = false;
-    detach(w);
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        r->base[i] = w->ring[i] ? af_xdp_vring_base(w->ring[i]) : 0;
-    }
-}
-
-void af_xdp_worker_stop(AfXdpWorker *w, uint32_t base[AF_XDP_RINGS])
-{
-    Request r = { 0 };
-
-    run(w, stop_bh, &r);
-    memcpy(base, r.base, sizeof(r.base));
-    af_xdp_datapath_free(w->dp);
-    w->dp = NULL;
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        af_xdp_vring_free(w->ring[i]);
-        w->ring[i] = NULL;
-    }
-    g_ptr_array_set_size(w->lent, 0);
-}
-
-bool af_xdp_worker_running(const AfXdpWorker *w)
-{
-    return w && w->running;
-}
-
-static void active_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    if (r->w->active == r->on) {
-        return;
-    }
-    if (!r->on) {
-        detach(r->w);
-    }
-    r->w->active = r->on;
-    if (r->on) {
-        attach(r->w);
-    } else {
-        sources_update(r->w);
-    }
-}
-
-void af_xdp_worker_set_active(AfXdpWorker *w, bool active)
-{
-    Request r = { .on = active };
-
-    if (!w->running) {
-        w->active = active;
-        return;
-    }
-    run(w, active_bh, &r);
-}
-
-static void base_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    af_xdp_datapath_quiesce(r->w->dp);
-    r->base[0] = af_xdp_vring_base(r->w->ring[r->i]);
-}
-
-uint32_t af_xdp_worker_base(AfXdpWorker *w, int i)
-{
-    Request r = { .i = i };
-
-    if (!w->ring[i]) {
-        return 0;
-    }
-    run(w, base_bh, &r);
-    return r.base[0];
-}
-
-static void call_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    r->w->call[r->i] = r->fd;
-}
-
-void af_xdp_worker_set_call(AfXdpWorker *w, int i, int fd)
-{
-    Request r = { .i = i, .fd = fd };
-
-    run(w, call_bh, &r);
-}
-
-static void kick_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    kick_detach(r->w, r->i);
-    r->w->kick_set[r->i] = r->fd >= 0;
-    if (r->fd >= 0) {
-        event_notifier_init_fd(&r->w->kick[r->i], r->fd);
-        kick_attach(r->w, r->i);
-    }
-    /* A kick may have got lost in the old one. */
-    if (!r->w->ring[r->i] || !r->w->active) {
-        return;
-    }
-    if (r->i == AF_XDP_RX) {
-        rx_kicked(r->w);
-    } else {
-        /* The end of polling is not told to a handler that is new or gone. */
-        r->w->tx_polling = false;
-        qemu_bh_schedule(r->w->tx_bh);
-    }
-}
-
-void af_xdp_worker_set_kick(AfXdpWorker *w, int i, int fd)
-{
-    Request r = { .i = i, .fd = fd };
-
-    run(w, kick_bh, &r);
-}
-
-static void memory_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    /* Chains that are held have addresses of the old table. */
-    af_xdp_datapath_quiesce(r->w->dp);
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        if (r->w->ring[i]) {
-            af_xdp_vring_set_memory(r->w->ring[i], r->ptr);
-        }
-    }
-}
-
-void af_xdp_worker_set_memory(AfXdpWorker *w, const AfXdpMemory *memory)
-{
-    Request r = { .ptr = memory };
-
-    run(w, memory_bh, &r);
-}
-
-static void log_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        if (r->w->ring[i]) {
-            af_xdp_vring_set_log(r->w->ring[i], r->ptr);
-        }
-    }
-}
-
-void af_xdp_worker_set_log(AfXdpWorker *w, const AfXdpLog *log)
-{
-    Request r = { .ptr = log };
-
-    run(w, log_bh, &r);
-}
-
-static void tx_bh_wake(void *opaque)
-{
-    Request *r = opaque;
-
-    tx_bh_run(r->w);
-}
-
-void af_xdp_worker_tx(AfXdpWorker *w)
-{
-    Request r = { 0 };
-
-    run(w, tx_bh_wake, &r);
-}
-
-static void lend_bh(void *opaque)
-{
-    Request *r = opaque;
-    Source *source;
-
-    for (guint i = 0; i < r->w->lent->len; i++) {
-        source = g_ptr_array_index(r->w->lent, i);
-        if (source->copy == r->copy) {
-            return;
-        }
-    }
-    source = g_new0(Source, 1);
-    source->w = r->w;
-    source->copy = r->copy;
-    g_ptr_array_add(r->w->lent, source);
-    source_update(source);
-}
-
-void af_xdp_worker_lend(AfXdpWorker *w, AfXdpCopy *copy)
-{
-    Request r = { .copy = copy };
-
-    run(w, lend_bh, &r);
-}
-
-static void take_back_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    for (guint i = 0; i < r->w->lent->len; i++) {
-        Source *source = g_ptr_array_index(r->w->lent, i);
-
-        if (source->copy == r->copy) {
-            aio_set_fd_handler(r->w->ctx, af_xdp_copy_socket(r->copy)->fd,
-                               NULL, NULL, NULL, NULL, NULL);
-            g_ptr_array_remove_index(r->w->lent, i);
-            return;
-        }
-    }
-}
-
-void af_xdp_worker_take_back(AfXdpWorker *w, AfXdpCopy *copy)
-{
-    Request r = { .copy = copy };
-
-    run(w, take_back_bh, &r);
-}
-
-static void func_bh(void *opaque)
-{
-    Request *r = opaque;
-
-    r->func((void *)r->ptr);
-}
-
-void af_xdp_worker_call(AfXdpWorker *w, void (*func)(void *), void *opaque)
-{
-    Request r = { .func = func, .ptr = opaque };
-
-    run(w, func_bh, &r);
-}
-
-void af_xdp_worker_notify(AfXdpWorker *w)
-{
-    for (int i = 0; i < AF_XDP_RINGS; i++) {
-        notify(w, i);
-    }
-}
-
-AfXdpDatapath *af_xdp_worker_datapath(AfXdpWorker *w)
-{
-    return w->dp;
 }

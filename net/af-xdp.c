@@ -16,6 +16,7 @@
 #include "net/af-xdp-options.h"
 #include "net/af-xdp-ram.h"
 #include "net/af-xdp-threads.h"
+#include "net/af-xdp-vhost.h"
 #include "net/eth.h"
 #include "qapi/error.h"
 #include "qemu/ctype.h"
@@ -143,8 +144,12 @@ static void af_xdp_device_gone(AfXdpNetdev *dev, bool moved)
 
 static void af_xdp_device_new_mtu(AfXdpNetdev *dev, uint32_t mtu)
 {
+    bool again = af_xdp_ram_new_mtu(dev, mtu);
     GError *gerr = NULL;
 
+    for (uint32_t i = 0; again && i < dev->n_queues; i++) {
+        af_xdp_vhost_restart(dev->queues[i]);
+    }
     for (uint32_t i = 0; i < dev->n_queues; i++) {
         AfXdpState *s = dev->queues[i];
 

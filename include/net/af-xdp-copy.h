@@ -86,7 +86,8 @@ AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
 
 /* Where af_xdp_copy_move() moves a queue. */
 typedef struct AfXdpMove {
-    const char *ifname;     /* as the device is called now */
+    const char *ifname;     /* as the device is called now, for messages */
+    int ifindex;            /* what it is: names change hands */
     uint32_t frame_max;     /* longest Ethernet frame expected, in bytes */
     /* Holds AF_XDP_COPY_FRAMES frames; NULL: memory of the queue's own. */
     const AfXdpPlace *place;
@@ -210,8 +211,14 @@ void af_xdp_copy_outside_close(AfXdpCopy *c);
 /* af_xdp_copy_outside_end: last step: all is as before the beginning. */
 void af_xdp_copy_outside_end(AfXdpCopy *c);
 
+/* af_xdp_copy_is_absent: is there no socket, see af_xdp_copy_move()? */
+bool af_xdp_copy_is_absent(const AfXdpCopy *c);
+
 /* af_xdp_copy_is_outside: has it begun, and not ended? */
 bool af_xdp_copy_is_outside(const AfXdpCopy *c);
+
+/* af_xdp_copy_base_pending: has that socket received what was not shown? */
+bool af_xdp_copy_base_pending(const AfXdpCopy *c);
 
 /* af_xdp_copy_base_fd: the socket that stays. */
 int af_xdp_copy_base_fd(const AfXdpCopy *c);

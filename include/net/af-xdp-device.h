@@ -30,6 +30,8 @@ typedef struct AfXdpDevice {
     int ifindex;
     uint16_t type;              /* ARPHRD_... of <net/if_arp.h> */
     char kind[AF_XDP_KIND_SIZE];    /* "veth", "netkit"...; "" for a NIC */
+    char driver[AF_XDP_KIND_SIZE];  /* "virtio_net"...; "" if it has no name */
+    char bus[AF_XDP_KIND_SIZE];     /* as "0000:00:03.0"; "" if on none */
     uint32_t mtu;               /* bytes, without the Ethernet header */
     bool up;                    /* set up by the administrator */
     bool is_netkit;

@@ -76,6 +76,19 @@ void af_xdp_ram_begin(AfXdpState *s, AfXdpDatapath *dp, uint32_t num);
  */
 void af_xdp_ram_end(AfXdpState *s, AfXdpDatapath *dp, bool *call);
 
+/*
+ * af_xdp_ram_vm_runs: the VM runs again; if a device had not let go of guest
+ * memory, see whether it has now, and stop the VM once more if not.
+ */
+void af_xdp_ram_vm_runs(AfXdpNetdev *dev);
+
+/*
+ * af_xdp_ram_new_mtu: the interface has another MTU. Returns true if queue
+ * pairs that use the guest's buffers must end and begin again, since buffers
+ * that are with a device may be too short now.
+ */
+bool af_xdp_ram_new_mtu(AfXdpNetdev *dev, uint32_t mtu);
+
 /* af_xdp_ram_info: for "info network"; to be freed. */
 char *af_xdp_ram_info(const AfXdpState *s);
 

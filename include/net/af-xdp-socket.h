@@ -48,6 +48,8 @@ typedef struct AfXdpSocketConfig {
     uint32_t frame_max;     /* longest frame expected, in bytes */
     bool zero_copy;         /* try driver zero-copy before copy mode */
     uint32_t patience;      /* ms to wait for a queue that is busy; 0: 500 */
+    int ifindex;            /* of the device, if it is known; else 0 */
+    bool again;             /* memory that was let go of may count as locked */
     AfXdpSocket *share;     /* has registered the same memory, or NULL */
 } AfXdpSocketConfig;
 

@@ -53,6 +53,9 @@ void af_xdp_vhost_call(AfXdpState *s, void (*func)(void *), void *opaque);
  */
 AfXdpDatapath *af_xdp_vhost_datapath(AfXdpState *s);
 
+/* af_xdp_vhost_restart: let the queue's memory be given out anew. */
+void af_xdp_vhost_restart(AfXdpState *s);
+
 /* af_xdp_vhost_tx: send what waits for the interface, which is back. */
 void af_xdp_vhost_tx(AfXdpState *s);
 
@@ -70,6 +73,10 @@ static inline bool af_xdp_vhost_running(const AfXdpState *s)
 }
 
 static inline void af_xdp_vhost_tx(AfXdpState *s)
+{
+}
+
+static inline void af_xdp_vhost_restart(AfXdpState *s)
 {
 }
 

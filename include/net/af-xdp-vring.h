@@ -207,9 +207,13 @@ bool af_xdp_vring_logging(const AfXdpVring *vr);
 
 /*
  * af_xdp_vring_available: how many more chains can be popped, as far as that
- * was seen by the last pop; a packed ring does not tell: 0.
+ * was seen by the last pop or look. A packed ring tells only whether there is
+ * one: then this is as many as there can be.
  */
-uint32_t af_xdp_vring_available(const AfXdpVring *vr);
+uint32_t af_xdp_vring_available(AfXdpVring *vr);
+
+/* af_xdp_vring_look: see what the driver has made available meanwhile. */
+void af_xdp_vring_look(AfXdpVring *vr);
 
 /* af_xdp_vring_size: entries of the ring. */
 uint32_t af_xdp_vring_size(const AfXdpVring *vr);

@@ -438,6 +438,28 @@ DriverChain *driver_collect(Driver *d, uint32_t *len)
     return chain;
 }
 
+uint32_t driver_outstanding(const Driver *d)
+{
+    uint32_t n = 0;
+
+    for (int i = 0; i < 65536; i++) {
+        n += d->by_id[i] ? d->by_id[i]->n_slots : 0;
+    }
+    return n;
+}
+
+uint32_t driver_available(const Driver *d, uint32_t base)
+{
+    uint32_t at = base & 0x7fff, end = d->avail % d->num;
+
+    if (!d->packed) {
+        return (uint16_t)(d->avail - base);
+    }
+    /* The wrap counter is 1 in laps of even number. */
+    return end - at + (!(base & 0x8000) == (d->avail / d->num % 2 == 0) ?
+                       d->num : 0);
+}
+
 void driver_call_off(Driver *d)
 {
     d->event = UINT64_MAX;

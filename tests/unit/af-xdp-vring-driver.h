@@ -142,6 +142,15 @@ bool driver_wants_kick(Driver *d);
  */
 DriverChain *driver_collect(Driver *d, uint32_t *len);
 
+/*
+ * driver_outstanding: ring entries of all that was made available and not
+ * collected.
+ */
+uint32_t driver_outstanding(const Driver *d);
+
+/* driver_available: those that a device finds which goes on at @base. */
+uint32_t driver_available(const Driver *d, uint32_t base);
+
 /* driver_call_off: ask for no notifications. */
 void driver_call_off(Driver *d);
 

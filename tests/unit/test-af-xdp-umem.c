@@ -193,6 +193,142 @@ static void test_random(void)
     af_xdp_umem_free(umem);
 }
 
+/* --- In memory of somebody else --- */
+
+#define BASE (3 * AF_XDP_FRAME_SIZE)
+#define HEADROOM 300u
+#define N_ALL (N_RX + N_TX)
+#define OTHERS (4 * AF_XDP_FRAME_SIZE)
+
+static AfXdpUmem *new_placed(char *area)
+{
+    AfXdpPlace place = {
+        .area = area,
+        .size = BASE + N_ALL * AF_XDP_FRAME_SIZE + OTHERS,
+        .base = BASE,
+        .headroom = HEADROOM,
+    };
+
+    memset(area, 0x5a, place.size);
+    return af_xdp_umem_new_at(&place, N_RX, N_TX);
+}
+
+static char placed_area[BASE + N_ALL * AF_XDP_FRAME_SIZE + OTHERS]
+    QEMU_ALIGNED(4096);
+
+static void test_placed(void)
+{
+    AfXdpUmem *umem = new_placed(placed_area);
+    const uint64_t end = BASE + N_ALL * AF_XDP_FRAME_SIZE;
+    uint64_t addrs[N_RX + 1], tx;
+
+    g_assert_true(af_xdp_umem_is_placed(umem));
+    g_assert_true(af_xdp_umem_area(umem) == placed_area);
+    g_assert_cmpuint(af_xdp_umem_size(umem), ==, sizeof(placed_area));
+    g_assert_cmpuint(af_xdp_umem_headroom(umem), ==, HEADROOM);
+    g_assert_cmpuint(af_xdp_umem_rx_room(umem), ==,
+                     AF_XDP_FRAME_SIZE - 256 - HEADROOM);
+    g_assert_false(af_xdp_umem_has(umem, 0));
+    g_assert_false(af_xdp_umem_has(umem, BASE - 1));
+    g_assert_true(af_xdp_umem_has(umem, BASE));
+    g_assert_true(af_xdp_umem_has(umem, end - 1));
+    g_assert_false(af_xdp_umem_has(umem, end));
+    g_assert_false(af_xdp_umem_has(umem, AF_XDP_ADDR_MASK));
+    g_assert_false(af_xdp_umem_has(umem, UINT64_MAX));
+
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_RX, addrs, N_RX + 1),
+                     ==, N_RX);
+    for (int i = 0; i < N_RX; i++) {
+        g_assert_cmpuint(addrs[i], ==, BASE + i * AF_XDP_FRAME_SIZE);
+    }
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_TX, &tx, 1), ==, 1);
+    g_assert_cmpuint(tx, ==, BASE + N_RX * AF_XDP_FRAME_SIZE);
+    g_assert_true(put_one(umem, tx | 1, AF_XDP_FRAME_TX));
+    /* Those of others are nobody's frames. */
+    g_assert_null(af_xdp_umem_received(umem, BASE - 100, 10));
+    g_assert_null(af_xdp_umem_received(umem, end + 100, 10));
+    g_assert_false(put_one(umem, BASE - 1, AF_XDP_FRAME_FILL));
+    g_assert_false(put_one(umem, end, AF_XDP_FRAME_FILL));
+    af_xdp_umem_unreceive(umem, end);
+    assert_counts(umem, N_TX, N_RX, 0, 0);
+    /* The memory stays as it is, and where it is. */
+    af_xdp_umem_free(umem);
+    for (size_t i = 0; i < sizeof(placed_area); i++) {
+        g_assert_cmpint(placed_area[i], ==, 0x5a);
+    }
+}
+
+/* Descriptors of unaligned memory: where it was posted, and how far on. */
+static void test_unaligned(void)
+{
+    AfXdpUmem *umem = new_placed(placed_area);
+    const uint64_t gap = 256 + HEADROOM, end = BASE +
+                                               N_RX * AF_XDP_FRAME_SIZE;
+    uint64_t addrs[N_RX], desc;
+
+    g_assert_cmpuint(af_xdp_addr_posted(0xffff123456789abcull), ==,
+                     0x123456789abcull);
+    g_assert_cmpuint(af_xdp_addr_data(0x0101000000000fffull), ==, 0x1100);
+    af_xdp_umem_take(umem, AF_XDP_POOL_RX, addrs, N_RX);
+    desc = addrs[2] | gap << AF_XDP_ADDR_SHIFT;
+    g_assert_true(af_xdp_umem_has(umem, desc));
+    g_assert_true(af_xdp_umem_received(umem, desc, 4096 - gap) ==
+                  placed_area + addrs[2] + gap);
+    g_assert_null(af_xdp_umem_received(umem, desc, 1));
+    af_xdp_umem_unreceive(umem, desc);
+    assert_counts(umem, N_TX, N_RX, 0, 0);
+    g_assert_null(af_xdp_umem_received(umem, desc, 4096 - gap + 1));
+    g_assert_nonnull(af_xdp_umem_received(umem, desc, 60));
+    g_assert_true(put_one(umem, desc, AF_XDP_FRAME_RECEIVED));
+    /* The data, not what was posted, says whose it is. */
+    g_assert_false(af_xdp_umem_has(umem, (BASE - 4096) |
+                                   gap << AF_XDP_ADDR_SHIFT));
+    g_assert_true(af_xdp_umem_has(umem, (BASE - gap) |
+                                  gap << AF_XDP_ADDR_SHIFT));
+    /* An offset that leads out of all frames for reception. */
+    g_assert_null(af_xdp_umem_received(umem, (end - 4096) |
+                                       4096ull << AF_XDP_ADDR_SHIFT, 1));
+    assert_counts(umem, N_TX + 1, N_RX - 1, 0, 0);
+    af_xdp_umem_free(umem);
+}
+
+static void test_reclaim(void)
+{
+    AfXdpUmem *umem = new_placed(placed_area);
+    uint64_t addrs[N_RX], tx, kept[5];
+
+    af_xdp_umem_take(umem, AF_XDP_POOL_RX, addrs, 6);
+    af_xdp_umem_take(umem, AF_XDP_POOL_TX, &tx, 1);
+    g_assert_nonnull(af_xdp_umem_received(umem, addrs[5], 60));
+    assert_counts(umem, N_ALL - 7, 5, 1, 1);
+    /* In any form, twice, others' and such as are not posted. */
+    kept[0] = addrs[1] | 1000ull << AF_XDP_ADDR_SHIFT;
+    kept[1] = addrs[3] + 77;
+    kept[2] = addrs[3];
+    kept[3] = BASE - 5;
+    kept[4] = BASE + 7 * AF_XDP_FRAME_SIZE;
+    g_assert_cmpuint(af_xdp_umem_reclaim(umem, kept, 5), ==, 3);
+    assert_counts(umem, N_ALL - 4, 2, 1, 1);
+    g_assert_null(af_xdp_umem_received(umem, addrs[0], 60));
+    g_assert_nonnull(af_xdp_umem_received(umem, addrs[1], 60));
+    g_assert_nonnull(af_xdp_umem_received(umem, addrs[3], 60));
+    g_assert_cmpuint(af_xdp_umem_reclaim(umem, NULL, 0), ==, 0);
+    g_assert_true(put_one(umem, addrs[1], AF_XDP_FRAME_RECEIVED));
+    g_assert_true(put_one(umem, addrs[3], AF_XDP_FRAME_RECEIVED));
+    g_assert_true(put_one(umem, addrs[5], AF_XDP_FRAME_RECEIVED));
+    /* Each of them can be had again, once. */
+    g_assert_cmpuint(af_xdp_umem_take(umem, AF_XDP_POOL_RX, addrs, N_RX), ==,
+                     N_RX);
+    for (int i = 0; i < N_RX; i++) {
+        for (int j = 0; j < i; j++) {
+            g_assert_cmpuint(addrs[i], !=, addrs[j]);
+        }
+    }
+    g_assert_cmpuint(af_xdp_umem_reclaim(umem, NULL, 0), ==, N_RX);
+    assert_counts(umem, N_ALL - 1, 0, 0, 1);
+    af_xdp_umem_free(umem);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -202,5 +338,8 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/umem/receive-nonsense", test_receive_nonsense);
     g_test_add_func("/af-xdp/umem/send", test_send);
     g_test_add_func("/af-xdp/umem/random", test_random);
+    g_test_add_func("/af-xdp/umem/placed", test_placed);
+    g_test_add_func("/af-xdp/umem/unaligned", test_unaligned);
+    g_test_add_func("/af-xdp/umem/reclaim", test_reclaim);
     return g_test_run();
 }

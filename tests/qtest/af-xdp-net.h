@@ -29,9 +29,9 @@ typedef struct AxtNet {
 
 /*
  * axt_add: add a test of virtio-net twice: as "af-xdp/NAME", where QEMU's main
- * loop copies packets, and as "af-xdp/vhost/NAME", where they go past it. What
- * concerns one of them only, or another NIC, is added as any qtest; it gets
- * the netdev's default unless it says more.
+ * loop copies packets, and as "af-xdp/vhost/NAME", where they go past it and
+ * are copied (zero-copy=off). What concerns one of them only, or another NIC,
+ * is added as any qtest; it gets the netdev's default unless it says more.
  */
 void axt_add(const char *name, void (*func)(void));
 
@@ -46,7 +46,15 @@ void axt_add_vhost(const char *name, void (*func)(void));
 void axt_add_vhost_data(const char *name, const void *data,
                         GTestDataFunc func);
 
-/* axt_vhost: is the running test of the second kind? */
+/*
+ * axt_add_zero_copy: of guest zero-copy only, as "af-xdp/zero-copy/NAME".
+ * axt_path() has it switched on.
+ */
+void axt_add_zero_copy(const char *name, void (*func)(void));
+void axt_add_zero_copy_data(const char *name, const void *data,
+                            GTestDataFunc func);
+
+/* axt_vhost: do packets go past the main loop in the running test? */
 bool axt_vhost(void);
 
 /*
@@ -107,5 +115,14 @@ void axt_add_hostile_tests(void);
 void axt_add_vhost_tests(void);
 void axt_add_vhost_control_tests(void);
 void axt_add_vhost_hostile_tests(void);
+void axt_add_zero_copy_tests(void);
+void axt_add_zero_copy_stop_tests(void);
+void axt_add_zero_copy_refusal_tests(void);
+void axt_add_zero_copy_hostile_tests(void);
+void axt_add_zero_copy_migration_tests(void);
+
+/* For a given wire, in place of all those. */
+void axt_add_device_tests(void);
+void axt_add_device_zero_copy_tests(void);
 
 #endif /* TESTS_QTEST_AF_XDP_NET_H */

@@ -53,7 +53,8 @@ typedef struct PathTest {
 } PathTest;
 
 static const char copy_path[] = ",vhost=off";
-static const char vhost_path[] = ",vhost=on";
+static const char vhost_path[] = ",vhost=on,zero-copy=off";
+static const char zero_copy_path[] = ",vhost=on,zero-copy=on";
 static const char *path = "";
 
 const char *axt_path(void)
@@ -63,7 +64,7 @@ const char *axt_path(void)
 
 bool axt_vhost(void)
 {
-    return path == vhost_path;
+    return path == vhost_path || path == zero_copy_path;
 }
 
 static void path_test(const void *opaque)
@@ -99,6 +100,17 @@ void axt_add_vhost_data(const char *name, const void *data, GTestDataFunc func)
 void axt_add_vhost(const char *name, void (*func)(void))
 {
     axt_add_vhost_data(name, (const void *)func, plain_test);
+}
+
+void axt_add_zero_copy_data(const char *name, const void *data,
+                            GTestDataFunc func)
+{
+    add_path_test("af-xdp/zero-copy", name, zero_copy_path, data, func);
+}
+
+void axt_add_zero_copy(const char *name, void (*func)(void))
+{
+    axt_add_zero_copy_data(name, (const void *)func, plain_test);
 }
 
 void axt_add_copy_data(const char *name, const void *data, GTestDataFunc func)
@@ -153,6 +165,7 @@ void axt_net_start(AxtNet *net, AxtModel model, unsigned queues,
                          mq ?: "");
     net->nic = model == AXT_VIRTIO ? axt_virtio_new(net->vm, queues)
                                    : axt_e1000e_new(net->vm);
+    axt_wire_settle(net->wire);
     check_path(net);
 }
 

@@ -26,6 +26,10 @@ int main(int argc, char **argv)
     reason = axt_namespace_enter();
     if (reason) {
         qtest_add_data_func("af-xdp/namespace", reason, test_skip);
+    } else if (axt_wire_given()) {
+        axt_add_device_tests();
+        axt_add_device_zero_copy_tests();
+        axt_add_zero_copy_stop_tests();
     } else {
         axt_add_traffic_tests();
         axt_add_queue_tests();
@@ -35,6 +39,11 @@ int main(int argc, char **argv)
         axt_add_vhost_tests();
         axt_add_vhost_control_tests();
         axt_add_vhost_hostile_tests();
+        axt_add_zero_copy_tests();
+        axt_add_zero_copy_stop_tests();
+        axt_add_zero_copy_refusal_tests();
+        axt_add_zero_copy_hostile_tests();
+        axt_add_zero_copy_migration_tests();
     }
     return g_test_run();
 }

@@ -25,10 +25,12 @@ typedef struct AxtVirtioConfig {
     bool indirect;              /* every buffer in a table of its own */
     bool not_mergeable;         /* then a packet must fit AXT_RX_BUF */
     bool mtu;                   /* negotiate VIRTIO_NET_F_MTU */
+    bool empties;               /* receive buffers may come back unused */
     bool honest_kicks;          /* only when the device wants them */
     bool msix;                  /* a vector for each virtqueue, AxtVq.msi */
     unsigned rx_size;           /* of rings; 0: as the device offers */
     unsigned tx_size;
+    uint32_t rx_len;            /* of receive buffers; 0: AXT_RX_BUF */
     unsigned tx_slots;          /* packets under way; 0: AXT_RING */
     /*
      * Header and data are one row of bytes, cut into pieces of these lengths
@@ -51,6 +53,7 @@ typedef struct AxtVq {
     uint16_t *slot_of;          /* by id of a buffer: its slot */
     uint16_t *free;             /* stack of unused slots (tx) */
     unsigned n_free;
+    unsigned empties;           /* receive buffers that came back unused */
 } AxtVq;
 
 typedef struct AxtVirtio {
@@ -97,6 +100,15 @@ void axt_virtio_move(AxtNic *nic, uint64_t gpa);
 
 /* axt_virtio_outside: how many buffers of @q are not in its own memory? */
 unsigned axt_virtio_outside(AxtVq *q);
+
+/*
+ * axt_virtio_touch: write the driver's part of the rings again, by QEMU, which
+ * does not see what is written to mapped RAM: it is dirty then.
+ */
+void axt_virtio_touch(AxtNic *nic);
+
+/* axt_virtio_migrate: the driver goes on in the machine @to. */
+void axt_virtio_migrate(AxtNic *nic, AxtVm *to);
 
 /* Bytes of memory that a queue's buffers need. */
 static inline size_t axt_vq_bytes(const AxtVq *q)

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <linux/memfd.h>
 #include "libqos/malloc-pc.h"
 #include "libqos/pci-pc.h"
 #include "qobject/qdict.h"
@@ -24,6 +25,12 @@
 #define DIMM_SELECT_PORT 0xa00
 #define DIMM_CONTROL_PORT 0xa14
 #define DIMM_EJECT 0x08
+
+/* What a PC has below 4 GiB at most, if it has more than that. */
+#define PC_LOW (3 * GiB)
+
+/* How QEMU calls the memory of a memory-backend-memfd. */
+#define MEMFD_LINK "/memfd:memory-backend-memfd"
 
 const uint8_t axt_guest_mac[6] = { 0x52, 0x54, 0x00, 0xaf, 0x0d, 0x01 };
 
@@ -49,8 +56,10 @@ AxtVm *axt_vm_new(const char *fmt, ...)
     va_end(ap);
 
     /* Without close-on-exec: QEMU opens it through its own /proc entry. */
-    vm->ram_fd = memfd_create("axt-ram", 0);
+    vm->ram_fd = memfd_create("axt-ram", getenv("AXT_HUGEPAGES") ?
+                                         MFD_HUGETLB | MFD_HUGE_2MB : 0);
     vm->ram = map_memory(vm->ram_fd, AXT_RAM_SIZE);
+    vm->ram_size = vm->ram_low = AXT_RAM_SIZE;
 
     vm->qts = qtest_initf("-nodefaults -M pc,memory-backend=ram -m %u "
                           "-object memory-backend-file,id=ram,size=%uM,"
@@ -58,6 +67,91 @@ AxtVm *axt_vm_new(const char *fmt, ...)
                           (unsigned)(AXT_RAM_SIZE / MiB),
                           (unsigned)(AXT_RAM_SIZE / MiB), vm->ram_fd, args);
     pc_alloc_init(&vm->alloc, vm->qts, ALLOC_NO_FLAGS);
+    vm->bus = qpci_new_pc(vm->qts, &vm->alloc);
+    return vm;
+}
+
+static GString *ram_args(const AxtRam *ram, const AxtVm *vm, unsigned n)
+{
+    GString *args = g_string_new("-nodefaults -M pc");
+    unsigned i;
+
+    if (ram->low) {
+        g_string_append_printf(args, ",max-ram-below-4g=%" PRIu64, ram->low);
+    }
+    if (n == 1) {
+        g_string_append(args, ",memory-backend=ram0");
+    }
+    g_string_append_printf(args, " -m %" PRIu64 "M", vm->ram_size / MiB);
+    for (i = 0; i < n; i++) {
+        bool private = ram->last_private && i + 1 == n;
+
+        g_string_append_printf(args, " -object memory-backend-%s,id=ram%u,"
+                               "size=%" PRIu64 "M%s%s",
+                               private ? "ram" : "memfd", i,
+                               vm->ram_size / n / MiB,
+                               private ? "" : ",share=on",
+                               ram->hugetlb ? ",hugetlb=on,hugetlbsize=2M"
+                                            : "");
+        if (n > 1) {
+            g_string_append_printf(args, " -numa node,memdev=ram%u", i);
+        }
+    }
+    return args;
+}
+
+/* Map QEMU's backends, in the order in which it has made them. */
+static void map_backends(AxtVm *vm, unsigned n)
+{
+    const uint64_t size = vm->ram_size / n;
+    unsigned fd, found = 0;
+
+    vm->ram = mmap(NULL, vm->ram_size, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    g_assert(vm->ram != MAP_FAILED);
+    for (fd = 0; fd < 64; fd++) {
+        g_autofree char *path = g_strdup_printf("/proc/%d/fd/%u",
+                                                (int)qtest_pid(vm->qts), fd);
+        g_autofree char *link = g_file_read_link(path, NULL);
+        int ours;
+
+        if (!link || !g_str_has_prefix(link, MEMFD_LINK)) {
+            continue;
+        }
+        g_assert_cmpuint(found, <, n);
+        ours = open(path, O_RDWR | O_CLOEXEC);
+        g_assert_cmpint(ours, >=, 0);
+        g_assert(mmap(vm->ram + found * size, size, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_FIXED, ours, 0) != MAP_FAILED);
+        close(ours);
+        found++;
+    }
+    /* A private one, the last, is not there, and nobody gets to see it. */
+    g_assert_cmpuint(found, >=, MAX(n, 2) - 1);
+}
+
+AxtVm *axt_vm_new_ram(const AxtRam *ram, const char *fmt, ...)
+{
+    const unsigned n = MAX(ram->backends, 1);
+    g_autofree char *more = NULL;
+    AxtVm *vm = g_new0(AxtVm, 1);
+    GString *args;
+    va_list ap;
+
+    g_assert_cmpuint(n, <=, AXT_RAM_BACKENDS);
+    vm->ram_fd = -1;
+    vm->ram_size = ram->size ?: AXT_RAM_SIZE;
+    vm->ram_low = MIN(vm->ram_size, ram->low ?: PC_LOW);
+
+    va_start(ap, fmt);
+    more = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    args = ram_args(ram, vm, n);
+    vm->qts = qtest_initf("%s %s", args->str, more);
+    g_string_free(args, TRUE);
+    map_backends(vm, n);
+    alloc_init(&vm->alloc, ALLOC_NO_FLAGS, 1 * MiB,
+               MIN(vm->ram_low, vm->ram_size / n), 4 * KiB);
     vm->bus = qpci_new_pc(vm->qts, &vm->alloc);
     return vm;
 }
@@ -77,8 +171,10 @@ void axt_vm_free(AxtVm *vm)
     qpci_free_pc(vm->bus);
     alloc_destroy(&vm->alloc);
     qtest_quit(vm->qts);
-    munmap(vm->ram, AXT_RAM_SIZE);
-    close(vm->ram_fd);
+    munmap(vm->ram, vm->ram_size);
+    if (vm->ram_fd >= 0) {
+        close(vm->ram_fd);
+    }
     g_free(vm);
 }
 
@@ -131,7 +227,8 @@ static QDict *parse_options(const char *options)
 
         g_assert_nonnull(pair[1]);
         number = g_ascii_strtoll(pair[1], &end, 10);
-        if (g_str_equal(pair[0], "vhost")) {
+        if (g_str_equal(pair[0], "vhost") ||
+            g_str_equal(pair[0], "zero-copy")) {
             /* Not a bool: it may be "auto". */
             qdict_put_str(args, pair[0], pair[1]);
         } else if (g_str_equal(pair[1], "on") || g_str_equal(pair[1], "off")) {

@@ -23,11 +23,28 @@
 #define AXT_SLOT 4
 #define AXT_NIC_ARGS "netdev=n0,mac=52:54:00:af:0d:01,romfile=,addr=4"
 
+/* A machine's RAM; all zeroes is AXT_RAM_SIZE in one piece. */
+typedef struct AxtRam {
+    uint64_t size;              /* bytes in all; 0: AXT_RAM_SIZE */
+    /*
+     * Bytes below 4 GiB, the rest is above; 0: all, or what a PC has. The
+     * machine leaves buffers above to those who ask for them.
+     */
+    uint64_t low;
+    unsigned backends;          /* each a NUMA node of its own; 0: one */
+    bool last_private;          /* the last one is not shared, nor mapped */
+    bool hugetlb;
+} AxtRam;
+
+#define AXT_RAM_BACKENDS 4
+
 typedef struct AxtVm {
     QTestState *qts;
     QPCIBus *bus;
     QGuestAllocator alloc;
     uint8_t *ram;
+    uint64_t ram_size;
+    uint64_t ram_low;           /* of which so many bytes are below 4 GiB */
     int ram_fd;
     uint8_t *dimm;              /* plugged in later, or NULL */
     int dimm_fd;
@@ -36,20 +53,36 @@ typedef struct AxtVm {
 
 extern const uint8_t axt_guest_mac[6];
 
-/* axt_vm_new: start QEMU with these arguments added. */
+/*
+ * axt_vm_new: start QEMU with these arguments added. Its RAM is of huge pages
+ * of 2 MiB if $AXT_HUGEPAGES is set.
+ */
 AxtVm *axt_vm_new(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+
+/*
+ * axt_vm_new_ram: the same with RAM of memory-backend-memfd, which belongs to
+ * QEMU; backends are called ram0, ram1, ...
+ */
+AxtVm *axt_vm_new_ram(const AxtRam *ram, const char *fmt, ...)
+    G_GNUC_PRINTF(2, 3);
 
 /* axt_vm_free: end it, and check that it ends well. */
 void axt_vm_free(AxtVm *vm);
 
-/* Guest RAM at a guest-physical address; below 3 GiB they are the same. */
+/* Guest RAM at a guest-physical address. */
 static inline void *axt_ram(AxtVm *vm, uint64_t gpa)
 {
     if (vm->dimm && gpa >= vm->dimm_gpa) {
         g_assert_cmpuint(gpa - vm->dimm_gpa, <, AXT_DIMM_SIZE);
         return vm->dimm + (gpa - vm->dimm_gpa);
     }
-    g_assert_cmpuint(gpa, <, AXT_RAM_SIZE);
+    if (gpa >= 4 * GiB) {
+        gpa = gpa - 4 * GiB + vm->ram_low;
+        g_assert_cmpuint(gpa, >=, vm->ram_low);
+        g_assert_cmpuint(gpa, <, vm->ram_size);
+    } else {
+        g_assert_cmpuint(gpa, <, vm->ram_low);
+    }
     return vm->ram + gpa;
 }
 

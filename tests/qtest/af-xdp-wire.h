@@ -7,6 +7,9 @@
  * belong to the test process alone and vanish with it and its children,
  * however it ends.
  *
+ * With $AXT_WIRE=given both ends are there already, in this network namespace
+ * and with these names, and stay: real NICs, or those of a VM.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -29,6 +32,7 @@ typedef struct AxtWire {
     int ifindex;                /* of AXT_DEV */
     int fd[AXT_MAX_QUEUES];     /* receives what the device's queue i sent */
     uint64_t peer_dropped;      /* veth drops before the first packet */
+    bool given;                 /* not ours to remove */
 } AxtWire;
 
 /*
@@ -39,6 +43,9 @@ typedef struct AxtWire {
  * Returns NULL, or why this cannot work here; the caller frees it.
  */
 char *axt_namespace_enter(void);
+
+/* axt_wire_given: is there a wire that is not ours to make? */
+bool axt_wire_given(void);
 
 /* axt_ip: run ip(8) with these arguments; it must succeed. */
 void axt_ip(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
@@ -52,6 +59,12 @@ AxtWire *axt_wire_new(unsigned queues, unsigned mtu);
 
 /* axt_wire_free: remove both, and check that no program stayed behind. */
 void axt_wire_free(AxtWire *w);
+
+/*
+ * axt_wire_settle: wait until a given wire carries frames. NICs lose their link
+ * for seconds when an XDP program comes.
+ */
+void axt_wire_settle(AxtWire *w);
 
 /* axt_wire_send: put one frame on the wire towards the guest. */
 void axt_wire_send(AxtWire *w, const void *frame, size_t len);

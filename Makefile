@@ -8,7 +8,8 @@ BUILD ?= build
 # Every script below finds its directories and settings in the environment.
 export BUILD QEMU_SRC APT_MIRROR DEPS V
 
-.PHONY: help build check fuzz demo bench bench-core series clean distclean
+.PHONY: help build check fuzz demo netkit-shell bench bench-core series clean \
+        distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +18,8 @@ help:
 	@echo '  make demo       build, then a guest and the host exchange packets over veth'
 	@echo '  make check      build, then run every test suite and print a summary: about'
 	@echo '                  10 minutes on 2 cores, beside the build'
+	@echo '  make netkit-shell'
+	@echo '                  a prompt in a VM with a kernel that has netkit, and two NICs'
 	@echo '  make fuzz       look for inputs that break the core, 10 minutes a target;'
 	@echo '                  what it finds goes to $(BUILD)/fuzz/'
 	@echo '  make bench      measure packets against the bare socket, upstream and tap (root)'
@@ -38,6 +41,9 @@ help:
 	@echo 'Variables of make fuzz:'
 	@echo '  SECONDS=N       for each target (600)'
 	@echo '  TARGET=NAME     this one only: $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))'
+	@echo
+	@echo 'Variables of make netkit-shell (more: scripts/run-in-vm --help):'
+	@echo '  NIC=KIND        of the VM: virtio, igb or none (virtio)'
 	@echo
 	@echo 'Variables of make bench (more: scripts/bench --help, tests/bench/README.rst):'
 	@echo '  QUICK=1         short, not to be quoted'
@@ -70,6 +76,10 @@ demo:
 	@scripts/demo --check
 	@scripts/build $(if $(QEMU_BIN),demo-only,demo)
 	@scripts/demo
+
+netkit-shell:
+	@scripts/build demo
+	@scripts/run-in-vm --nic '$(or $(NIC),virtio)'
 
 fuzz:
 	@scripts/fuzz '$(or $(SECONDS),600)' '$(TARGET)'

@@ -4,146 +4,99 @@
  * The input is the guest and the kernel: it fills both virtqueues and changes
  * them between turns, and it decides what the socket (af-xdp-fake-socket.h)
  * receives, when it sends, which errors it reports, and when it lies. In
- * between the control plane stops, hands over, and changes memory and log.
+ * between the control plane stops, hands over, changes memory and log, and
+ * lets direct buffers begin and end, which need memory that is a window:
+ *
+ *     frames of copy[0] | frames of copy[1] | RAM
  *
  * Checked after each step are the promises to whoever runs this: every frame
  * is in one place, every packet is accounted for, a turn is bounded, only the
- * rings and the pieces taken from them are written, all of it is logged, and
- * what was taken from the guest goes back. The sanitizers check the rest.
- *
- * Linked with --wrap=af_xdp_vring_pop, to see what is taken from the rings.
+ * rings and the pieces taken from them are written, all of it is logged, what
+ * was taken from the guest goes back once, and the kernel may write and read
+ * nothing of the guest's but what is taken just then. The sanitizers check
+ * the rest.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
-#include <linux/virtio_ring.h>
 #include "net/af-xdp-datapath.h"
-#include "net/af-xdp-uapi.h"
-#include "af-xdp-fake-socket.h"
 #include "fuzz.h"
+#include "kernel.h"
+#include "ledger.h"
 
 /*
- * Guest memory: three regions for each ring, as small as a page of the dirty
- * log. The first two touch; the last is at the end of the address space, past
- * the end of the log.
+ * Guest memory: three regions for each ring. The first two touch; the last is
+ * at the end of the address space, past the end of the log.
  */
-#define REGION 4096u
 #define N_REGIONS 6
 #define LOG_PAGES 256u
 #define NUM_MAX 64u
 
 static const uint64_t region_gpa[N_REGIONS] = {
-    0, REGION, 0x10000, 0x20000, 0x21000, UINT64_MAX - REGION + 1,
+    0, FUZZ_REGION, 0x10000, 0x20000, 0x21000, UINT64_MAX - FUZZ_REGION + 1,
 };
 
-#define AVAIL_FLAG (1u << VRING_PACKED_DESC_F_AVAIL)
-#define USED_FLAG (1u << VRING_PACKED_DESC_F_USED)
+/* The window, and what of it is guest memory: the largest region. */
+#define FRONT (2 * (uint64_t)AF_XDP_COPY_FRAMES * AF_XDP_FRAME_SIZE)
+#define RAM_GPA 0x40000
+#define RAM_SIZE (10 * FUZZ_REGION)
+#define MEMORY_MAX (N_REGIONS * FUZZ_REGION + RAM_SIZE)
 
-/* Quotas of a turn, see af-xdp-datapath.c. */
+/* Quotas of a turn, see af-xdp-datapath-int.h. */
 #define TURN_PACKETS 256u
 #define TURN_BYTES (TURN_PACKETS * 1514u)
-#define PACKET_MAX (AF_XDP_MAX_SEGS * AF_XDP_FRAME_SIZE)
-
-typedef struct Input {
-    const uint8_t *data;
-    size_t left;
-} Input;
-
-typedef struct Ring {
-    AfXdpVring *vr;
-    uint32_t num;
-    /* Each at the end of a region, for the sanitizer to see its end. */
-    uint8_t *desc;
-    uint8_t *driver;
-    uint8_t *device;
-    uint32_t device_size;
-    uint64_t desc_gpa;
-    uint64_t device_gpa;
-} Ring;
 
 typedef struct Fuzz {
-    uint8_t *host[N_REGIONS];
-    AfXdpMemory *memory;
-    AfXdpMemory *empty;
-    bool packed;
-    uint64_t features;
-    Ring ring[2];               /* receive, transmit */
-    AfXdpCopy *copy[2];         /* own, and one of a queue not driven */
-    AfXdpFakeSocket *fake[2];
-    uint64_t arrived[2];        /* packets that the kernel delivered */
-    bool lied[2];               /* the kernel did what it never does */
+    FuzzGuest guest;
+    FuzzKernel kernel[2];       /* own, and of a queue not driven */
     AfXdpDatapath *dp;
     bool log_on;
     unsigned long log_words[LOG_PAGES / (8 * sizeof(unsigned long))];
     AfXdpLog log;
-    uint8_t before[N_REGIONS][REGION];
-    uint8_t named[N_REGIONS][REGION];   /* bytes of pieces ever taken */
-    AfXdpFakeKick kicks[4];
+    uint8_t before[MEMORY_MAX];
+    bool faulted;               /* a ring of direct buffers was broken */
+
+    char *window;               /* NULL: none */
+    bool driver;                /* driver zero-copy */
+    uint32_t headroom;
+    bool direct;
+    bool stopping;
+    uint32_t how;               /* the kernel behaves while it stops */
+    uint32_t race;              /* frames taken until it takes one, too */
+    bool wrote[LOG_PAGES];      /* by the kernel, and not logged since */
 } Fuzz;
 
 static Fuzz *fuzz;
 
-static uint32_t take(Input *in, int bytes)
-{
-    uint32_t value = 0;
-
-    while (bytes-- > 0) {
-        value <<= 8;
-        if (in->left > 0) {
-            value |= *in->data++;
-            in->left--;
-        }
-    }
-    return value;
-}
-
 /* --- What the datapath may write --- */
 
-static void name_bytes(Fuzz *f, const uint8_t *from, size_t len)
+static void copy_memory(Fuzz *f)
 {
-    for (int r = 0; r < N_REGIONS; r++) {
-        size_t off = from - f->host[r];
+    uint32_t at = 0;
 
-        if (off < REGION) {
-            g_assert(len <= REGION - off);
-            memset(f->named[r] + off, 1, len);
-            return;
-        }
+    for (uint32_t r = 0; r < f->guest.n_regions; r++) {
+        const AfXdpRegion *region = &f->guest.region[r];
+
+        memcpy(f->before + at, region->host, region->size);
+        at += region->size;
     }
-    g_assert_not_reached();
-}
-
-uint32_t __wrap_af_xdp_vring_pop(AfXdpVring *vr, AfXdpVringElem *elems,
-                                 uint32_t max, AfXdpVringPool *pool)
-{
-    uint32_t n = __real_af_xdp_vring_pop(vr, elems, max, pool);
-
-    for (uint32_t i = 0; i < n && vr == fuzz->ring[0].vr; i++) {
-        for (uint32_t j = 0; j < elems[i].n_iov; j++) {
-            name_bytes(fuzz, elems[i].iov[j].iov_base,
-                       elems[i].iov[j].iov_len);
-        }
-    }
-    return n;
 }
 
 /* Remember what memory is like before a turn. */
 static void watch(Fuzz *f)
 {
-    for (int r = 0; r < N_REGIONS; r++) {
-        memcpy(f->before[r], f->host[r], REGION);
-    }
+    copy_memory(f);
     memset(f->log_words, 0, sizeof(f->log_words));
 }
 
-static bool in_ring(const Fuzz *f, const Ring *ring, const uint8_t *at)
+static bool in_ring(const Fuzz *f, const FuzzRing *ring, const uint8_t *at)
 {
     return (uint64_t)(at - ring->device) < ring->device_size ||
-           (f->packed && (uint64_t)(at - ring->desc) < 16 * ring->num);
+           (f->guest.packed && (uint64_t)(at - ring->desc) < 16 * ring->num);
 }
 
 static bool logged(const Fuzz *f, uint64_t gpa)
@@ -154,153 +107,72 @@ static bool logged(const Fuzz *f, uint64_t gpa)
     return page >= LOG_PAGES || (f->log_words[page / bits] >> page % bits & 1);
 }
 
-/* Since watch() only @ring and, if it receives, pieces were written. */
-static void check_writes(Fuzz *f, const Ring *ring)
+/* Since watch() only those rings and pieces for reception were written. */
+static void check_writes(Fuzz *f, bool rx, bool tx)
 {
-    bool receives = ring == &f->ring[0];
+    const FuzzRing *ring = f->guest.ring;
+    uint32_t at = 0;
 
-    for (int r = 0; r < N_REGIONS; r++) {
-        for (uint32_t i = 0; i < REGION; i++) {
+    for (uint32_t r = 0; r < f->guest.n_regions; r++) {
+        const AfXdpRegion *region = &f->guest.region[r];
+        const uint8_t *host = region->host;
+
+        for (uint32_t i = 0; i < region->size; i++) {
             /* Fast over what did not change, as most of it. */
-            if (i % 64 == 0 && !memcmp(f->before[r] + i, f->host[r] + i, 64)) {
+            if (i % 64 == 0 && !memcmp(f->before + at + i, host + i, 64)) {
                 i += 63;
-            } else if (f->before[r][i] != f->host[r][i]) {
-                g_assert(in_ring(f, ring, f->host[r] + i) ||
-                         (receives && f->named[r][i]));
-                g_assert(!f->log_on || logged(f, region_gpa[r] + i));
+            } else if (f->before[at + i] != host[i]) {
+                g_assert((rx && in_ring(f, &ring[0], host + i)) ||
+                         (tx && in_ring(f, &ring[1], host + i)) ||
+                         (rx && fuzz_ledger_named(0, at + i)));
+                g_assert(!f->log_on || logged(f, region->gpa + i));
             }
         }
+        at += region->size;
+    }
+    for (uint32_t page = 0; page < LOG_PAGES; page++) {
+        f->wrote[page] &= !logged(f, (uint64_t)page << AF_XDP_LOG_PAGE_BITS);
+    }
+}
+
+/* What the kernel writes is for the log, too, when it is delivered. */
+static void kernel_wrote(const void *at, uint32_t len)
+{
+    const AfXdpRegion *ram = &fuzz->guest.region[fuzz->guest.favourite];
+    uint64_t off = (const uint8_t *)at - (uint8_t *)ram->host;
+
+    g_assert(off < ram->size && len <= ram->size - off);
+    for (uint64_t i = off; i < off + len; i++) {
+        fuzz->wrote[(ram->gpa + i) >> AF_XDP_LOG_PAGE_BITS] = true;
     }
 }
 
 /* --- The guest --- */
 
-static void place_ring(Fuzz *f, Ring *ring, int region, uint32_t num)
-{
-    uint32_t event = f->features & UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX ?
-                     sizeof(uint16_t) : 0;
-    uint32_t driver = sizeof(struct vring_avail) + 2 * num + event;
-    uint32_t at;
-
-    ring->num = num;
-    ring->device_size = sizeof(struct vring_used) + 8 * num + event;
-    if (f->packed) {
-        driver = sizeof(struct vring_packed_desc_event);
-        ring->device_size = driver;
-    }
-    at = QEMU_ALIGN_DOWN(REGION - ring->device_size, VRING_USED_ALIGN_SIZE);
-    ring->desc = f->host[region + 2] + REGION - 16 * num;
-    ring->desc_gpa = region_gpa[region + 2] + REGION - 16 * num;
-    ring->driver = f->host[region + 1] + REGION - driver;
-    ring->device = f->host[region] + at;
-    ring->device_gpa = region_gpa[region] + at;
-}
-
 static bool ring_open(Fuzz *f, int i, uint32_t base)
 {
-    Ring *ring = &f->ring[i];
-    AfXdpVringConfig config = {
-        .features = f->features,
-        .num = ring->num,
-        .base = base,
-        .desc = ring->desc,
-        .driver = ring->driver,
-        .device = ring->device,
-        .desc_gpa = ring->desc_gpa,
-        .device_gpa = ring->device_gpa,
-        .writable = i == 0,
-        .memory = f->memory,
-        .log = f->log_on ? &f->log : NULL,
-    };
+    FuzzRing *ring = &f->guest.ring[i];
+    AfXdpVringConfig config = fuzz_guest_config(&f->guest, ring, base);
 
+    config.writable = i == 0;
+    config.log = f->log_on ? &f->log : NULL;
     ring->vr = af_xdp_vring_new(&config, NULL);
     return ring->vr;
 }
 
-static void do_write(Fuzz *f, Input *in)
-{
-    uint32_t at = take(in, 2) % (N_REGIONS * REGION), n = take(in, 1) % 33;
-
-    for (uint32_t i = 0; i < n && at + i < N_REGIONS * REGION; i++) {
-        f->host[(at + i) / REGION][(at + i) % REGION] = take(in, 1);
-    }
-}
-
-/* A descriptor that is likely to be good, in a ring or in a table. */
-static void do_desc(Fuzz *f, Input *in)
-{
-    uint32_t where = take(in, 1), flags = take(in, 1);
-    const Ring *ring = &f->ring[where >> 6 & 1];
-    uint64_t addr = region_gpa[where % N_REGIONS] + take(in, 2) % (2 * REGION);
-    uint32_t len = take(in, 2), next = take(in, 1) % (NUM_MAX + 2);
-    uint32_t i = take(in, 1) % (2 * NUM_MAX);
-    uint8_t *to = where & 0x80 ? f->host[3] + 16 * i
-                               : ring->desc + 16 * (i % ring->num);
-
-    if (flags & 0x40) {
-        len *= 16;
-    }
-    if (f->packed) {
-        struct vring_packed_desc d = {
-            .addr = addr,
-            .len = len,
-            .id = next,
-            .flags = (flags & 7) | (flags & 0x80 ? USED_FLAG : AVAIL_FLAG),
-        };
-
-        memcpy(to, &d, sizeof(d));
-    } else {
-        struct vring_desc d = {
-            .addr = addr, .len = len, .flags = flags & 7, .next = next,
-        };
-
-        memcpy(to, &d, sizeof(d));
-    }
-}
-
-/* A whole ring of buffers of one length, side by side. */
-static void do_buffers(Fuzz *f, Input *in)
-{
-    uint32_t what = take(in, 1), len = take(in, 2) % (REGION / 4);
-    const Ring *ring = &f->ring[what & 1];
-    uint16_t flags = what & 1 ? 0 : VRING_DESC_F_WRITE;
-
-    for (uint32_t i = 0; i < ring->num; i++) {
-        uint64_t at = (uint64_t)i * len % (REGION - len + 1);
-        uint64_t addr = region_gpa[what % N_REGIONS] + at;
-
-        if (f->packed) {
-            struct vring_packed_desc *d =
-                (struct vring_packed_desc *)ring->desc + i;
-
-            *d = (struct vring_packed_desc) {
-                .addr = addr, .len = len, .id = i,
-                .flags = flags | (what & 0x80 ? USED_FLAG : AVAIL_FLAG),
-            };
-        } else {
-            struct vring_avail *avail = (struct vring_avail *)ring->driver;
-            struct vring_desc *d = (struct vring_desc *)ring->desc + i;
-
-            *d = (struct vring_desc) {
-                .addr = addr, .len = len, .flags = flags, .next = i + 1,
-            };
-            avail->ring[i] = i;
-        }
-    }
-}
-
 /* Some more entries are available. */
-static void do_avail(Fuzz *f, Input *in)
+static void do_avail(Fuzz *f, FuzzInput *in)
 {
-    uint32_t what = take(in, 1), n = take(in, 1);
-    const Ring *ring = &f->ring[what & 1];
+    uint32_t what = fuzz_take(in, 1), n = fuzz_take(in, 1);
+    const FuzzRing *ring = &f->guest.ring[what & 1];
     struct vring_avail *avail = (struct vring_avail *)ring->driver;
 
-    if (f->packed) {
+    if (f->guest.packed) {
         struct vring_packed_desc *d = (struct vring_packed_desc *)ring->desc;
 
         for (uint32_t i = 0; i < ring->num; i++) {
-            d[i].flags ^= n & 1 ? AVAIL_FLAG : AVAIL_FLAG | USED_FLAG;
+            d[i].flags ^= n & 1 ? FUZZ_AVAIL_FLAG
+                                : FUZZ_AVAIL_FLAG | FUZZ_USED_FLAG;
         }
     } else if (what & 2) {
         /* All that the device has returned. */
@@ -310,138 +182,90 @@ static void do_avail(Fuzz *f, Input *in)
     }
 }
 
-/* --- The kernel --- */
-
-static void do_receive(Fuzz *f, Input *in)
-{
-    uint32_t what = take(in, 1), len = take(in, 2);
-    uint32_t pieces = 1 + (what >> 1 & 15), n = 1 + (what >> 5) * 9;
-    static uint8_t data[PACKET_MAX];
-    int i = what & 1;
-
-    len = 1 + len % (pieces * 2000);
-    memset(data, 0xa0 + what, len);
-    while (n-- > 0) {
-        f->arrived[i] += af_xdp_fake_receive(f->fake[i], data, len,
-                                             DIV_ROUND_UP(len, pieces));
-    }
-}
-
-static void do_kicks(Fuzz *f, Input *in)
-{
-    static const int results[] = {
-        0, -EAGAIN, -EBUSY, -ENOBUFS, -ENETDOWN, -ENXIO, -ENODEV, -EINVAL,
-    };
-    uint32_t n = 1 + take(in, 1) % ARRAY_SIZE(f->kicks);
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t what = take(in, 1);
-
-        f->kicks[i].result = results[what & 7];
-        f->kicks[i].budget = what >> 3;
-    }
-    f->fake[0]->kicks = f->kicks;
-    f->fake[0]->n_kicks = n;
-}
-
-static void do_lie(Fuzz *f, Input *in)
-{
-    uint32_t what = take(in, 1), i = what & 1;
-    uint64_t addr = (uint64_t)(take(in, 2) % 5000) << 12;
-
-    if (what & 2) {
-        addr += take(in, 4);
-    }
-    if (what & 4) {
-        addr |= UINT64_C(1) << 63 >> (what >> 4);
-    }
-    f->lied[i] = true;
-    if (what & 8) {
-        af_xdp_fake_comp(f->fake[i], addr);
-    } else {
-        uint32_t len = take(in, 2);
-
-        af_xdp_fake_rx(f->fake[i], addr, what & 4 ? ~len : len,
-                       take(in, 1) & 1 ? XDP_PKT_CONTD : 0);
-    }
-}
-
 /* --- Checks --- */
 
-static void check_socket(const Fuzz *f, int i)
+/* Buffers that the kernel has are in chains that are held. */
+static void check_outside(const void *at, uint32_t len, bool write)
 {
-    const AfXdpUmem *umem = af_xdp_copy_umem(f->copy[i]);
-    const AfXdpCopyStats *stats = af_xdp_copy_stats(f->copy[i]);
-    const AfXdpFakeSocket *fake = f->fake[i];
-    uint64_t n = 0;
+    uint64_t chunk = (char *)at - fuzz->window - AF_XDP_RX_HEADROOM -
+                     fuzz->headroom;
 
-    for (int state = 0; state < AF_XDP_FRAME__MAX; state++) {
-        n += af_xdp_umem_count(umem, state);
+    g_assert(fuzz->direct);
+    g_assert(!write || (chunk >= FRONT &&
+                        chunk <= FRONT + RAM_SIZE - AF_XDP_FRAME_SIZE));
+    g_assert(fuzz_ledger_holds(write ? 0 : 1, at, len));
+}
+
+static void check_sockets(Fuzz *f)
+{
+    const FuzzKernel *own = &f->kernel[0];
+    uint32_t posted = fuzz_kernel_check(own);
+
+    fuzz_kernel_check(&f->kernel[1]);
+    if (!own->lied && !f->faulted) {
+        g_assert(posted == af_xdp_datapath_rx_posted(f->dp));
+        g_assert(af_xdp_copy_stats(own->copy)->rx_malformed == 0);
+        fuzz_kernel_outside(own, check_outside);
     }
-    g_assert(n == af_xdp_umem_size(umem) / AF_XDP_FRAME_SIZE);
-    /* Between turns no packet is half done. */
-    g_assert(af_xdp_umem_count(umem, AF_XDP_FRAME_RECEIVED) == 0);
-    g_assert(fake->tx_invalid == 0);
-    if (f->lied[i]) {
-        return;
-    }
-    g_assert(af_xdp_umem_count(umem, AF_XDP_FRAME_FILL) ==
-             af_xdp_fake_in_fill(fake) + af_xdp_fake_in_rx(fake));
-    g_assert(af_xdp_umem_count(umem, AF_XDP_FRAME_TX) ==
-             af_xdp_socket_tx_pending(&fake->sock) + fake->n_in_flight +
-             af_xdp_fake_in_comp(fake));
-    g_assert(af_xdp_fake_frames_once(fake, umem));
-    g_assert(stats->rx_malformed == 0);
-    g_assert(stats->rx_packets + af_xdp_fake_packets_in_rx(fake) ==
-             f->arrived[i]);
-    /* Nothing that was not sent, and nothing twice. */
-    g_assert(fake->tx_packets <= stats->tx_packets);
-    if (af_xdp_socket_tx_pending(&fake->sock) == 0) {
-        g_assert(fake->tx_packets == stats->tx_packets);
+    for (int i = 0; i < 2; i++) {
+        g_assert(af_xdp_vring_held(f->guest.ring[i].vr) ==
+                 fuzz_ledger_slots(i));
     }
 }
 
-static void check_fault(AfXdpTurn turn, const char *before, const char *after)
+static void check_fault(Fuzz *f, AfXdpTurn turn, const char *before,
+                        const char *after)
 {
     g_assert((turn == AF_XDP_TURN_FAULT) == (after != NULL));
     /* The first one is told. */
     g_assert(!before || before == after);
+    f->faulted |= after != NULL;
 }
+
+/* --- Turns --- */
 
 static void do_rx(Fuzz *f, int i)
 {
-    const AfXdpCopyStats *stats = af_xdp_copy_stats(f->copy[i]);
+    FuzzKernel *k = &f->kernel[i];
+    const AfXdpCopyStats *stats = af_xdp_copy_stats(k->copy);
     const char *fault = af_xdp_datapath_rx_fault(f->dp);
     uint64_t packets = stats->rx_packets, bytes = stats->rx_bytes;
-    uint32_t malformed = stats->rx_malformed, wait;
+    uint64_t malformed = stats->rx_malformed;
     bool call = false;
     AfXdpTurn turn;
 
     watch(f);
-    turn = af_xdp_datapath_rx(f->dp, f->copy[i], &call);
-    check_writes(f, &f->ring[0]);
-    check_fault(turn, fault, af_xdp_datapath_rx_fault(f->dp));
+    turn = af_xdp_datapath_rx(f->dp, k->copy, &call);
+    check_writes(f, true, false);
+    check_fault(f, turn, fault, af_xdp_datapath_rx_fault(f->dp));
     packets = stats->rx_packets - packets;
     bytes = stats->rx_bytes - bytes;
-    wait = af_xdp_fake_in_rx(f->fake[i]);
-    g_assert(packets <= TURN_PACKETS && bytes <= TURN_BYTES + PACKET_MAX);
+    g_assert(packets <= TURN_PACKETS &&
+             bytes <= TURN_BYTES + FUZZ_PACKET_MAX);
     if (fault) {
         g_assert(packets == 0 && !call);
     }
-    if (turn == AF_XDP_TURN_DONE && !f->lied[i]) {
-        g_assert(wait == 0);
+    if (turn == AF_XDP_TURN_DONE && !k->lied) {
+        /* Of two sockets, the second's packets are for the next turn. */
+        g_assert(fuzz_kernel_waiting(k) == 0 ||
+                 (f->direct && i == 0 && !f->driver &&
+                  af_xdp_copy_rx_pending(k->copy)));
     }
     if (turn == AF_XDP_TURN_NO_BUFFERS) {
-        g_assert(wait > 0);
+        g_assert(fuzz_kernel_waiting(k) > 0);
     }
     if (turn == AF_XDP_TURN_MORE) {
         g_assert(packets > 0 || stats->rx_malformed > malformed);
+    }
+    if (turn == AF_XDP_TURN_LOW) {
+        g_assert(f->direct);
     }
 }
 
 static void do_tx(Fuzz *f)
 {
-    const AfXdpCopyStats *stats = af_xdp_copy_stats(f->copy[0]);
+    FuzzKernel *k = &f->kernel[0];
+    const AfXdpCopyStats *stats = af_xdp_copy_stats(k->copy);
     const char *fault = af_xdp_datapath_tx_fault(f->dp);
     uint64_t packets = stats->tx_packets, bytes = stats->tx_bytes;
     AfXdpTxState state;
@@ -450,19 +274,35 @@ static void do_tx(Fuzz *f)
 
     watch(f);
     turn = af_xdp_datapath_tx(f->dp, &call, &state);
-    check_writes(f, &f->ring[1]);
-    check_fault(turn, fault, af_xdp_datapath_tx_fault(f->dp));
+    check_writes(f, false, true);
+    check_fault(f, turn, fault, af_xdp_datapath_tx_fault(f->dp));
     packets = stats->tx_packets - packets;
     bytes = stats->tx_bytes - bytes;
-    g_assert(packets <= TURN_PACKETS && bytes <= TURN_BYTES + PACKET_MAX);
+    g_assert(packets <= TURN_PACKETS &&
+             bytes <= TURN_BYTES + FUZZ_PACKET_MAX);
     if (fault) {
         g_assert(packets == 0 && !call);
     }
     /* Who waits for the socket is told by what. */
     if (state == AF_XDP_TX_POLL) {
-        g_assert(af_xdp_socket_tx_pending(&f->fake[0]->sock) > 0);
+        g_assert(af_xdp_socket_tx_pending(&k->fake->sock) > 0);
+    }
+    if (state == AF_XDP_TX_WAIT) {
+        g_assert(f->direct && af_xdp_vring_held(f->guest.ring[1].vr) > 0);
     }
 }
+
+static void do_refill(Fuzz *f)
+{
+    watch(f);
+    if (af_xdp_datapath_rx_refill(f->dp) == AF_XDP_TURN_FAULT) {
+        g_assert(af_xdp_datapath_rx_fault(f->dp));
+        f->faulted = true;
+    }
+    check_writes(f, true, false);
+}
+
+/* --- Control --- */
 
 /* What is held goes back, and the next user goes on where this one stopped. */
 static void do_quiesce(Fuzz *f)
@@ -471,39 +311,239 @@ static void do_quiesce(Fuzz *f)
     const char *tx = af_xdp_datapath_tx_fault(f->dp);
 
     af_xdp_datapath_quiesce(f->dp);
-    g_assert(af_xdp_vring_held(f->ring[0].vr) == 0);
-    g_assert(af_xdp_vring_held(f->ring[1].vr) == 0);
+    if (!f->direct) {
+        for (int i = 0; i < 2; i++) {
+            g_assert(af_xdp_vring_held(f->guest.ring[i].vr) == 0);
+            fuzz_ledger_forget(i);
+        }
+    }
     g_assert(rx == af_xdp_datapath_rx_fault(f->dp));
     g_assert(tx == af_xdp_datapath_tx_fault(f->dp));
 }
 
-static void do_hand_over(Fuzz *f)
+/* Our frames: in the window, or in memory of the queue's own. */
+static void move(Fuzz *f, int i, bool in_window)
 {
+    AfXdpPlace place = {
+        .area = f->window,
+        .size = FRONT + RAM_SIZE,
+        .base = i * (FRONT / 2),
+        .headroom = f->headroom,
+    };
+    AfXdpMove to = {
+        .ifname = "fake", .frame_max = 9018,
+        .place = in_window ? &place : NULL,
+    };
+    FuzzKernel *k = &f->kernel[i];
+
+    g_assert(af_xdp_copy_move(k->copy, &to, NULL));
+    fuzz_kernel_moved(k, in_window ? place.base : 0);
+    if (f->driver) {
+        /* Never with SG. */
+        k->fake->sock.multi_buffer = false;
+        k->fake->sock.max_tx_segs = 1;
+    }
+}
+
+static void do_begin(Fuzz *f, FuzzInput *in)
+{
+    FuzzKernel *k = &f->kernel[0];
+    uint32_t what = fuzz_take(in, 1);
+    uint32_t num = f->guest.ring[0].num;
+    const uint32_t spare[] = { 0, 1, num / 2, num };
+    AfXdpDirectConfig config = {
+        .area = f->window,
+        .size = FRONT + RAM_SIZE,
+        .front = FRONT,
+        .headroom = f->headroom,
+        .rx = !(what & 1),
+        .tx = !(what & 2),
+        .spare = spare[what >> 2 & 3],
+        .page_size = f->driver ? what & 0x20 ? 4096 : 8192 : 0,
+    };
+
+    if (f->direct) {
+        return;
+    }
+    if (!af_xdp_umem_is_placed(af_xdp_copy_umem(k->copy))) {
+        move(f, 0, true);
+    }
+    config.room = k->fake->sock.rx_room;
+    k->fake->fail_second = what & 0x40;
+    if (!af_xdp_copy_outside_begin(k->copy, NULL)) {
+        return;
+    }
+    /* It is in the XSKMAP before, or only later. */
+    k->fake->to_base = what & 0x10;
+    watch(f);
+    af_xdp_datapath_direct_begin(f->dp, &config);
+    check_writes(f, true, true);
+    f->direct = true;
+    f->faulted |= af_xdp_datapath_rx_fault(f->dp) != NULL;
+}
+
+/* Called in the middle of covering: the kernel goes on meanwhile. */
+uint32_t __wrap_af_xdp_umem_take(AfXdpUmem *umem, AfXdpPool pool,
+                                 uint64_t *addrs, uint32_t n)
+{
+    if (fuzz->stopping && pool == AF_XDP_POOL_RX && fuzz->race > 0 &&
+        --fuzz->race == 0) {
+        fuzz_kernel_take(&fuzz->kernel[0], 1 + fuzz->how % 8);
+    }
+    return __real_af_xdp_umem_take(umem, pool, addrs, n);
+}
+
+/* What it took arrives before the second socket is gone, at either of them. */
+void __wrap_af_xdp_socket_close_second(AfXdpSocket *s)
+{
+    if (fuzz->stopping) {
+        check_writes(fuzz, true, true);
+        fuzz_kernel_arrive_taken(&fuzz->kernel[0], 1 + (fuzz->how >> 3 & 3),
+                                 fuzz->how & 0x20);
+        /* For what is still to come: the log goes on. */
+        copy_memory(fuzz);
+    }
+    __real_af_xdp_socket_close_second(s);
+}
+
+/* No buffer of the guest's is in any ring any more. */
+static void check_none(const void *at, uint32_t len, bool write)
+{
+    g_assert_not_reached();
+}
+
+static void do_end(Fuzz *f, FuzzInput *in)
+{
+    FuzzKernel *k = &f->kernel[0];
+    uint32_t what = fuzz_take(in, 1);
+    bool call = false;
+
+    if (!f->direct) {
+        return;
+    }
+    k->fake->to_base = !(what & 0x80);
+    f->how = what;
+    f->race = what & 0x40 ? 1 + what % 64 : 0;
+    f->stopping = true;
+    watch(f);
+    af_xdp_datapath_direct_stop(f->dp, &call);
+    f->stopping = false;
+    k->fake->to_base = true;
+    if (!f->driver) {
+        fuzz_kernel_closed(k);
+        if (!k->lied) {
+            fuzz_kernel_outside(k, check_none);
+        }
+    } else {
+        if (what & 0x20) {
+            fuzz_kernel_take(k, 8);
+            fuzz_kernel_arrive_taken(k, 1, false);
+            copy_memory(f);
+        }
+        move(f, 0, false);
+    }
+    af_xdp_datapath_direct_end(f->dp, &call);
+    f->direct = false;
+    check_writes(f, true, true);
+    for (int i = 0; i < 2; i++) {
+        g_assert(af_xdp_vring_held(f->guest.ring[i].vr) == 0);
+        fuzz_ledger_forget(i);
+    }
+    for (uint32_t page = 0; page < LOG_PAGES; page++) {
+        g_assert(!f->log_on || !f->wrote[page] || k->lied || f->faulted);
+        f->wrote[page] = false;
+    }
+    g_assert(!af_xdp_datapath_direct(f->dp));
+}
+
+static void do_hand_over(Fuzz *f, FuzzInput *in)
+{
+    do_end(f, in);
     do_quiesce(f);
     af_xdp_datapath_free(f->dp);
     for (int i = 0; i < 2; i++) {
-        uint32_t base = af_xdp_vring_base(f->ring[i].vr);
+        FuzzRing *ring = &f->guest.ring[i];
+        uint32_t base = af_xdp_vring_base(ring->vr);
 
-        af_xdp_vring_free(f->ring[i].vr);
+        af_xdp_vring_free(ring->vr);
         g_assert(ring_open(f, i, base));
-        g_assert(af_xdp_vring_base(f->ring[i].vr) == base);
+        g_assert(af_xdp_vring_base(ring->vr) == base);
     }
-    f->dp = af_xdp_datapath_new(f->copy[0], f->ring[0].vr, f->ring[1].vr,
-                                f->features);
+    f->dp = af_xdp_datapath_new(f->kernel[0].copy, f->guest.ring[0].vr,
+                                f->guest.ring[1].vr, f->guest.features);
 }
 
 static void set_log(Fuzz *f, bool on)
 {
     f->log_on = on;
     for (int i = 0; i < 2; i++) {
-        af_xdp_vring_set_log(f->ring[i].vr, on ? &f->log : NULL);
+        af_xdp_vring_set_log(f->guest.ring[i].vr, on ? &f->log : NULL);
     }
+    /* All memory is sent after logging has begun. */
+    memset(f->wrote, 0, sizeof(f->wrote));
 }
 
-static void step(Fuzz *f, Input *in)
+/* What there is only in a window; @op is above those without one. */
+static void step_window(Fuzz *f, FuzzInput *in, uint8_t op)
 {
-    uint8_t op = take(in, 1);
+    switch (op % 32) {
+    case 0 ... 3:
+        do_begin(f, in);
+        break;
+    case 4 ... 5:
+        do_end(f, in);
+        break;
+    case 6 ... 8:
+        fuzz_kernel_take(&f->kernel[0], fuzz_take(in, 1) % 64);
+        break;
+    case 9:
+        f->kernel[0].fake->to_base = op & 0x80 || !f->direct;
+        break;
+    case 10:
+        if (f->direct) {
+            do_refill(f);
+        }
+        break;
+    case 11:
+        if (!f->direct) {
+            move(f, 0, op & 0x80);
+        }
+        break;
+    case 12 ... 16:
+        fuzz_guest_buffers(&f->guest, in);
+        break;
+    case 17 ... 21:
+        do_avail(f, in);
+        break;
+    case 22 ... 25:
+        fuzz_guest_desc(&f->guest, in);
+        break;
+    case 26 ... 28: {
+        uint32_t what = fuzz_take(in, 1);
 
+        fuzz_kernel_receive(&f->kernel[0], in, what);
+        break;
+    }
+    case 29 ... 30:
+        do_rx(f, 0);
+        break;
+    default:
+        do_tx(f);
+        break;
+    }
+    check_sockets(f);
+}
+
+static void step(Fuzz *f, FuzzInput *in)
+{
+    uint8_t op = fuzz_take(in, 1);
+    FuzzKernel *k = &f->kernel[0];
+    uint32_t what;
+
+    if (f->window && op & 0x20) {
+        step_window(f, in, op);
+        return;
+    }
     switch (op % 32) {
     case 0 ... 3:
         do_rx(f, op % 4 == 3);
@@ -512,18 +552,20 @@ static void step(Fuzz *f, Input *in)
         do_tx(f);
         break;
     case 7 ... 9:
-        do_receive(f, in);
+        what = fuzz_take(in, 1);
+        fuzz_kernel_receive(&f->kernel[what & 1], in, what);
         break;
     case 10:
-        do_kicks(f, in);
+        fuzz_kernel_kicks(k, in);
         break;
     case 11:
-        f->fake[0]->late = op & 0x80;
-        af_xdp_fake_complete(f->fake[0], take(in, 1));
+        k->fake->late = op & 0x80;
+        af_xdp_fake_complete(k->fake, fuzz_take(in, 1));
         break;
     case 12:
         if (op & 0x80) {
-            do_lie(f, in);
+            what = fuzz_take(in, 1);
+            fuzz_kernel_lie(&f->kernel[what & 1], in, what);
         }
         break;
     case 13:
@@ -532,130 +574,183 @@ static void step(Fuzz *f, Input *in)
     case 14:
         do_quiesce(f);
         for (int i = 0; i < 2; i++) {
-            af_xdp_vring_set_memory(f->ring[i].vr,
-                                    op & 0x80 ? f->empty : f->memory);
+            af_xdp_vring_set_memory(f->guest.ring[i].vr,
+                                    op & 0x80 ? f->guest.empty
+                                              : f->guest.memory);
         }
         break;
     case 15:
         set_log(f, op & 0x80);
         break;
     case 16:
-        do_hand_over(f);
+        do_hand_over(f, in);
         break;
     case 17:
-        if (af_xdp_copy_tx_ready(f->copy[0])) {
-            const AfXdpUmem *umem = af_xdp_copy_umem(f->copy[0]);
-
-            g_assert(af_xdp_umem_available(umem, AF_XDP_POOL_TX) >=
-                     AF_XDP_MAX_TX_SEGS);
+        if (af_xdp_copy_tx_ready(k->copy)) {
+            g_assert(af_xdp_umem_available(af_xdp_copy_umem(k->copy),
+                                           AF_XDP_POOL_TX) >=
+                     k->fake->sock.max_tx_segs);
         }
         break;
     case 18:
-        af_xdp_copy_tx_flush(f->copy[0]);
+        af_xdp_copy_tx_flush(k->copy);
         break;
     case 19 ... 21:
-        do_desc(f, in);
+        fuzz_guest_desc(&f->guest, in);
         break;
     case 22 ... 23:
-        do_buffers(f, in);
+        fuzz_guest_buffers(&f->guest, in);
         break;
     case 24 ... 28:
         do_avail(f, in);
         break;
     default:
-        do_write(f, in);
+        fuzz_guest_write(&f->guest, in);
         break;
     }
     if (op % 32 <= 18) {
-        check_socket(f, 0);
-        check_socket(f, 1);
+        check_sockets(f);
     }
 }
 
-static void run(Fuzz *f, Input *in)
+/* --- One input --- */
+
+/* Room for a ring's three areas: of its own, or in RAM that packets hit. */
+static void place_ring(Fuzz *f, int i, uint32_t num, bool in_ram)
+{
+    FuzzGuest *g = &f->guest;
+    uint8_t *areas[3];
+
+    for (int k = 0; k < 3; k++) {
+        areas[k] = in_ram ? (uint8_t *)g->region[g->favourite].host +
+                            (3 * i + k + 3) * FUZZ_REGION
+                          : g->region[3 * i + k].host;
+    }
+    fuzz_guest_place(g, &g->ring[i], num, areas);
+}
+
+static void make_window(Fuzz *f)
+{
+    f->window = mmap(NULL, FRONT + RAM_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    g_assert(f->window != MAP_FAILED);
+    f->guest.favourite = fuzz_guest_region(&f->guest, RAM_GPA,
+                                           (uint8_t *)f->window + FRONT,
+                                           RAM_SIZE);
+}
+
+static void open_sockets(Fuzz *f, uint8_t sizes)
 {
     static const uint16_t ring_sizes[] = { 16, 32, 64, 512 };
-    uint8_t flags = take(in, 1), sizes = take(in, 1);
+
+    af_xdp_fake_limit(ring_sizes[sizes & 3], ring_sizes[sizes >> 2 & 3]);
+    af_xdp_fake_driver_zero_copy(f->driver);
+    for (int i = 0; i < 2; i++) {
+        FuzzKernel *k = &f->kernel[i];
+
+        fuzz_kernel_init(k, af_xdp_copy_new("fake", i, -1, 9018, false, NULL));
+        k->wrote = kernel_wrote;
+        k->fake->to_base = true;
+        if (f->window) {
+            move(f, i, true);
+        }
+    }
+}
+
+/* After any history: the kernel catches up, and no frame is missing. */
+static void finish(Fuzz *f)
+{
+    FuzzKernel *k = &f->kernel[0];
+    FuzzInput none = { 0 };
+
+    do_end(f, &none);
+    k->fake->n_kicks = 0;
+    k->fake->late = false;
+    do_quiesce(f);
+    while (af_xdp_fake_complete(k->fake, UINT32_MAX) > 0 ||
+           af_xdp_socket_tx_pending(&k->fake->sock) > 0) {
+        af_xdp_copy_tx_flush(k->copy);
+    }
+    af_xdp_copy_tx_flush(k->copy);
+    check_sockets(f);
+    if (!k->lied) {
+        g_assert(af_xdp_umem_count(af_xdp_copy_umem(k->copy),
+                                   AF_XDP_FRAME_TX) == 0);
+    }
+    af_xdp_datapath_free(f->dp);
+    for (int i = 0; i < 2; i++) {
+        af_xdp_vring_free(f->guest.ring[i].vr);
+        fuzz_kernel_free(&f->kernel[i]);
+    }
+}
+
+static void run(Fuzz *f, FuzzInput *in)
+{
+    /* The last one leaves the least that Linux takes. */
+    static const uint16_t headrooms[] = { 0, 2316, 1000, 3392 };
+    uint8_t flags = fuzz_take(in, 1), sizes = fuzz_take(in, 1);
+    FuzzGuest *g = &f->guest;
     uint32_t num[2], base[2];
 
-    f->packed = flags & 1;
-    f->features = (uint64_t)f->packed << VIRTIO_F_RING_PACKED |
+    g->packed = flags & 1;
+    g->features = (uint64_t)g->packed << VIRTIO_F_RING_PACKED |
         (uint64_t)(flags >> 1 & 1) << VIRTIO_RING_F_EVENT_IDX |
         (uint64_t)(flags >> 2 & 1) << VIRTIO_RING_F_INDIRECT_DESC |
         (uint64_t)(flags >> 3 & 1) << VIRTIO_NET_F_MRG_RXBUF |
         (uint64_t)(flags >> 4 & 1) << VIRTIO_F_VERSION_1;
     f->log_on = flags & 0x20;
+    if (flags & 0x80) {
+        make_window(f);
+        f->driver = sizes & 0x10;
+        f->headroom = headrooms[sizes >> 5 & 3];
+    }
+    fuzz_guest_ready(g);
     for (int i = 0; i < 2; i++) {
-        num[i] = 1 + take(in, 1) % NUM_MAX;
-        base[i] = f->packed ? 0x80008000 : 0;
-        if (!f->packed) {
+        num[i] = 1 + fuzz_take(in, 1) % NUM_MAX;
+        base[i] = g->packed ? 0x80008000 : 0;
+        if (!g->packed) {
             num[i] = 1u << num[i] % 7;
         }
         if (flags & 0x40) {
-            base[i] = take(in, 4);
+            base[i] = fuzz_take(in, 4);
         }
-        place_ring(f, &f->ring[i], 3 * i, num[i]);
+        place_ring(f, i, num[i], f->window && sizes & 0x80);
     }
     if (!ring_open(f, 0, base[0]) || !ring_open(f, 1, base[1])) {
-        af_xdp_vring_free(f->ring[0].vr);
+        af_xdp_vring_free(g->ring[0].vr);
         return;
     }
-    af_xdp_fake_limit(ring_sizes[sizes & 3], ring_sizes[sizes >> 2 & 3]);
-    for (int i = 0; i < 2; i++) {
-        f->copy[i] = af_xdp_copy_new("fake", i, -1, 9018, false, NULL);
-        f->fake[i] = af_xdp_fake(af_xdp_copy_socket(f->copy[i]));
-    }
-    f->dp = af_xdp_datapath_new(f->copy[0], f->ring[0].vr, f->ring[1].vr,
-                                f->features);
+    fuzz_ledger_open(g);
+    open_sockets(f, sizes);
+    f->dp = af_xdp_datapath_new(f->kernel[0].copy, g->ring[0].vr,
+                                g->ring[1].vr, g->features);
     while (in->left > 0) {
         step(f, in);
     }
-    /* After any history: the kernel catches up, and no frame is missing. */
-    f->fake[0]->n_kicks = 0;
-    f->fake[0]->late = false;
-    do_quiesce(f);
-    while (af_xdp_fake_complete(f->fake[0], UINT32_MAX) > 0 ||
-           af_xdp_socket_tx_pending(&f->fake[0]->sock) > 0) {
-        af_xdp_copy_tx_flush(f->copy[0]);
-    }
-    af_xdp_copy_tx_flush(f->copy[0]);
-    check_socket(f, 0);
-    if (!f->lied[0]) {
-        g_assert(af_xdp_umem_count(af_xdp_copy_umem(f->copy[0]),
-                                   AF_XDP_FRAME_TX) == 0);
-    }
-    af_xdp_datapath_free(f->dp);
-    for (int i = 0; i < 2; i++) {
-        af_xdp_vring_free(f->ring[i].vr);
-        af_xdp_copy_free(f->copy[i]);
-    }
+    finish(f);
+    fuzz_ledger_close();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Fuzz *f = fuzz = g_new0(Fuzz, 1);
-    AfXdpRegion regions[N_REGIONS];
-    Input in = { data, size };
+    FuzzInput in = { data, size };
 
     /* Or each UMEM of each input has huge pages cleared for it. */
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     for (int i = 0; i < N_REGIONS; i++) {
-        /* Each in its own allocation, for the sanitizer to see its ends. */
-        f->host[i] = aligned_alloc(16, REGION);
-        memset(f->host[i], 0, REGION);
-        regions[i] = (AfXdpRegion) { region_gpa[i], REGION, f->host[i] };
+        fuzz_guest_region(&f->guest, region_gpa[i], NULL, FUZZ_REGION);
     }
-    f->memory = af_xdp_memory_new(regions, N_REGIONS, NULL);
-    f->empty = af_xdp_memory_new(NULL, 0, NULL);
-    g_assert(f->memory && f->empty);
+    f->guest.n_rings = 2;
+    f->guest.num_max = NUM_MAX;
+    f->guest.table = f->guest.region[3].host;
     f->log = (AfXdpLog) { f->log_words, ARRAY_SIZE(f->log_words) };
 
     run(f, &in);
 
-    af_xdp_memory_free(f->memory);
-    af_xdp_memory_free(f->empty);
-    for (int i = 0; i < N_REGIONS; i++) {
-        free(f->host[i]);
+    fuzz_guest_free(&f->guest);
+    if (f->window) {
+        munmap(f->window, FRONT + RAM_SIZE);
     }
     g_free(f);
     return 0;

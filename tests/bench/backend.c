@@ -27,11 +27,19 @@ static const AxbBackend table[] = {
         .max_len = AXB_FRAME_MAX,
     }, {
         .name = "vhost",
-        .title = "af-xdp, vhost=on",
+        .title = "af-xdp, vhost=on,zero-copy=off",
         .binary = AXB_BINARY_OURS,
         .wire = AXB_WIRE_VETH,
         .netdev = "af-xdp,id=net0,ifname=@IF@,queues=@QUEUES@,mode=native,"
-                  "vhost=on",
+                  "vhost=on,zero-copy=off",
+        .max_len = AXB_FRAME_MAX,
+    }, {
+        .name = "zero-copy",
+        .title = "af-xdp, vhost=on,zero-copy=on",
+        .binary = AXB_BINARY_OURS,
+        .wire = AXB_WIRE_VETH,
+        .netdev = "af-xdp,id=net0,ifname=@IF@,queues=@QUEUES@,mode=native,"
+                  "vhost=on,zero-copy=on",
         .max_len = AXB_FRAME_MAX,
     }, {
         .name = "upstream",

@@ -11,6 +11,10 @@
  * which is worse than what another processor's cache costs. And instructions:
  * counted by the processor, or by callgrind where that cannot.
  *
+ * With direct buffers (zero-copy) a round of reception fills buffers that were
+ * posted before and posts as many; one of sending returns those of the round
+ * before, for the kernel takes packets between the turns.
+ *
  * With --tap it is a test: some packets through each case, compared.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -28,8 +32,9 @@
 #include "net/af-xdp-datapath.h"
 #include "af-xdp-fake-socket.h"
 
-/* What the core may cost, each way. */
+/* What the core may cost, each way: copying, and with direct buffers. */
 #define TARGET_NS 80
+#define TARGET_DIRECT_NS 60
 
 #define NUM 256u
 #define BATCH 64u
@@ -38,7 +43,11 @@
 #define TABLES 0x100000u
 #define BUFFERS 0x200000u
 #define BUFFER_SIZE 2048u
+/* An odd number of cache lines: not all begin in the same set of the cache. */
+#define BUFFER_DIRECT (69 * LINE)
 #define RAM_SIZE 0x400000u
+/* Of the window, in front of RAM. */
+#define FRONT ((uint64_t)AF_XDP_COPY_FRAMES * AF_XDP_FRAME_SIZE)
 #define LINE 64u
 #define AVAIL_FLAG (1u << VRING_PACKED_DESC_F_AVAIL)
 #define USED_FLAG (1u << VRING_PACKED_DESC_F_USED)
@@ -58,6 +67,7 @@ static const char *const shape_name[] = { "one", "two", "indirect" };
 
 typedef struct Case {
     bool rx;
+    bool direct;
     bool packed;
     bool mergeable;
     Shape shape;
@@ -66,7 +76,9 @@ typedef struct Case {
 
 typedef struct Bench {
     Case c;
+    uint8_t *window;        /* with direct buffers RAM is the end of it */
     uint8_t *ram;
+    uint32_t stride;        /* from buffer to buffer */
     uint8_t *desc;
     uint8_t *driver;
     uint8_t *device;
@@ -74,6 +86,7 @@ typedef struct Bench {
     uint64_t added;         /* chains made available, in all */
     uint64_t seen;          /* and seen used */
     uint64_t passed;        /* packets that came out at the other end */
+    uint64_t rounds;        /* packets of all rounds */
     bool cold;
     AfXdpMemory *memory;
     AfXdpVring *vr;
@@ -82,7 +95,7 @@ typedef struct Bench {
     AfXdpDatapath *dp;
     int counter;            /* of the processor, or -1 */
     uint64_t instructions;
-    uint8_t packet[BUFFER_SIZE];
+    uint8_t packet[BUFFER_DIRECT];
 } Bench;
 
 static uint64_t now_ns(void)
@@ -107,14 +120,14 @@ static void flush_lines(const void *from, size_t len)
 
 /* --- The guest --- */
 
-static uint64_t buffer_gpa(uint32_t chain)
+static uint64_t buffer_gpa(const Bench *b, uint32_t chain)
 {
-    return GPA_BASE + BUFFERS + chain * BUFFER_SIZE;
+    return GPA_BASE + BUFFERS + chain * b->stride;
 }
 
 static uint8_t *buffer(const Bench *b, uint32_t chain)
 {
-    return b->ram + BUFFERS + chain * BUFFER_SIZE;
+    return b->ram + BUFFERS + chain * b->stride;
 }
 
 static uint16_t way(const Bench *b)
@@ -125,12 +138,12 @@ static uint16_t way(const Bench *b)
 /* The two pieces of a chain, or the only one. */
 static uint64_t piece_addr(const Bench *b, uint32_t chain, uint32_t i)
 {
-    return htole64(buffer_gpa(chain) + (i > 0 ? HDR : 0));
+    return htole64(buffer_gpa(b, chain) + (i > 0 ? HDR : 0));
 }
 
 static uint32_t piece_len(const Bench *b, uint32_t i)
 {
-    uint32_t whole = b->c.rx ? BUFFER_SIZE : HDR + b->c.len;
+    uint32_t whole = b->c.rx ? b->stride : HDR + b->c.len;
 
     if (b->c.shape == SHAPE_ONE) {
         return htole32(whole);
@@ -284,8 +297,12 @@ static void flush_batch(Bench *b)
     for (uint32_t i = 0; i < n; i++) {
         const struct xdp_desc *desc = xsk_ring_cons__rx_desc(rx, first + i);
 
-        flush_lines(b->fake->area + desc->addr, desc->len);
+        flush_lines(b->fake->area + af_xdp_addr_data(desc->addr), desc->len);
         flush_lines(desc, sizeof(*desc));
+    }
+    /* Headers of those that were posted before. */
+    for (uint64_t i = b->seen; i < b->seen + BATCH && b->c.direct; i++) {
+        flush_lines(buffer(b, i % n_chains(b)), HDR);
     }
     for (uint64_t i = b->added - BATCH; i < b->added; i++) {
         uint32_t chain = i % n_chains(b);
@@ -321,14 +338,25 @@ static uint64_t turn(Bench *b)
     count(b, PERF_EVENT_IOC_DISABLE);
     start = now_ns() - start;
     g_assert_cmpint(end, ==, AF_XDP_TURN_DONE);
+    b->rounds += BATCH;
     return start;
+}
+
+/* Take all used chains. */
+static void guest_collect(Bench *b)
+{
+    uint32_t len, want = b->c.rx ? HDR + b->c.len : 0;
+
+    while (guest_used(b, &len)) {
+        g_assert_cmpuint(len, ==, want);
+        b->passed += b->c.rx;
+    }
 }
 
 /* Returns the nanoseconds of the turn. */
 static uint64_t bench_round(Bench *b)
 {
     AfXdpFakeKick nothing = { 0 };
-    uint32_t len, want = b->c.rx ? HDR + b->c.len : 0;
     uint64_t ns;
 
     guest_add(b, BATCH);
@@ -347,12 +375,9 @@ static uint64_t bench_round(Bench *b)
     if (!b->c.rx) {
         g_assert_cmpint(af_xdp_socket_kick_tx(&b->fake->sock), ==, 0);
     }
-    while (guest_used(b, &len)) {
-        g_assert_cmpuint(len, ==, want);
-        b->passed += b->c.rx;
-    }
-    g_assert_cmpuint(b->seen, ==, b->added);
-    g_assert_cmpuint(b->passed, ==, b->added);
+    guest_collect(b);
+    g_assert_cmpuint(b->passed, ==, b->rounds);
+    g_assert_cmpuint(b->added - b->seen, ==, b->c.direct ? BATCH : 0);
     return ns;
 }
 
@@ -368,6 +393,47 @@ static int open_counter(void)
     };
 
     return syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/*
+ * With direct buffers: our frames into the window, then rounds until all of
+ * them that were posted before have been received.
+ */
+static void direct_begin(Bench *b)
+{
+    AfXdpPlace place = {
+        .area = b->window,
+        .size = FRONT + RAM_SIZE,
+    };
+    AfXdpMove move = { .ifname = "fake", .frame_max = 1518, .place = &place };
+    AfXdpDirectConfig config = {
+        .area = (char *)b->window,
+        .size = place.size,
+        .front = FRONT,
+        .room = AF_XDP_RX_ROOM,
+        .rx = true,
+        .tx = true,
+    };
+    const AfXdpDatapathStats *stats = af_xdp_datapath_stats(b->dp);
+    GError *err = NULL;
+
+    af_xdp_copy_move(b->copy, &move, &err);
+    g_assert_no_error(err);
+    af_xdp_copy_outside_begin(b->copy, &err);
+    g_assert_no_error(err);
+    b->fake = af_xdp_fake(af_xdp_copy_socket(b->copy));
+    b->fake->sent = sent;
+    b->fake->opaque = b;
+    af_xdp_datapath_direct_begin(b->dp, &config);
+    guest_add(b, BATCH);
+    if (!b->c.rx) {
+        b->fake->kicks = NULL;
+        turn(b);
+        b->seen = 0;
+    }
+    while (b->c.rx && stats->rx_direct < BATCH) {
+        bench_round(b);
+    }
 }
 
 static Bench *bench_new(const Case *c)
@@ -390,7 +456,9 @@ static Bench *bench_new(const Case *c)
     b->c = *c;
     b->slots = c->shape == SHAPE_TWO ? 2 : 1;
     b->counter = -1;
-    b->ram = region.host = aligned_alloc(4096, RAM_SIZE);
+    b->stride = c->direct ? BUFFER_DIRECT : BUFFER_SIZE;
+    b->window = aligned_alloc(4096, FRONT + RAM_SIZE);
+    b->ram = region.host = b->window + FRONT;
     memset(b->ram, 0, RAM_SIZE);
     for (uint32_t i = 0; i < c->len; i++) {
         b->packet[i] = i * 7 + 3;
@@ -413,6 +481,9 @@ static Bench *bench_new(const Case *c)
     b->fake->opaque = b;
     b->dp = af_xdp_datapath_new(b->copy, c->rx ? b->vr : NULL,
                                 c->rx ? NULL : b->vr, features);
+    if (c->direct) {
+        direct_begin(b);
+    }
     return b;
 }
 
@@ -421,14 +492,20 @@ static void bench_free(Bench *b)
     const AfXdpCopyStats *stats = af_xdp_copy_stats(b->copy);
 
     g_assert_cmpuint(b->c.rx ? stats->rx_packets : stats->tx_packets, ==,
-                     b->added);
+                     b->rounds);
+    if (b->c.direct) {
+        bool call;
+
+        af_xdp_datapath_direct_stop(b->dp, &call);
+        af_xdp_datapath_direct_end(b->dp, &call);
+    }
     af_xdp_datapath_quiesce(b->dp);
     g_assert_cmpuint(af_xdp_vring_held(b->vr), ==, 0);
     af_xdp_datapath_free(b->dp);
     af_xdp_vring_free(b->vr);
     af_xdp_copy_free(b->copy);
     af_xdp_memory_free(b->memory);
-    free(b->ram);
+    free(b->window);
     g_free(b);
 }
 
@@ -436,31 +513,48 @@ static void bench_free(Bench *b)
 
 static char *case_name(const Case *c)
 {
-    return g_strdup_printf("%s/%s/%s%s/%u", c->rx ? "rx" : "tx",
+    return g_strdup_printf("%s%s/%s/%s%s/%u", c->rx ? "rx" : "tx",
+                           c->direct ? "-direct" : "",
                            c->packed ? "packed" : "split",
                            shape_name[c->shape],
                            c->mergeable ? "-mergeable" : "", c->len);
 }
 
+/* Is there a driver that does that, and does it tell us more than others? */
+static bool worth_it(const Case *c)
+{
+    /* Mergeable buffers are single ones, in every driver, and received. */
+    if (c->mergeable && (!c->rx || c->shape != SHAPE_ONE)) {
+        return false;
+    }
+    if (c->direct && c->rx) {
+        return c->shape != SHAPE_TABLE;
+    }
+    /* More than a frame receives, or a buffer has, is another case. */
+    return c->direct || c->len <= 1500;
+}
+
 /* All, or those whose names begin with @prefix. */
 static GArray *cases_new(const char *prefix)
 {
-    static const uint32_t lens[] = { 64, 1500 };
+    /* The last ones: a page nearly, and what a frame receives. */
+    static const uint32_t lens[] = { 64, 1500, 4000, AF_XDP_RX_ROOM };
     GArray *cases = g_array_new(false, false, sizeof(Case));
 
-    for (int i = 0; i < 8; i++) {
-        /* Mergeable buffers are single ones, in every driver. */
+    for (int i = 0; i < 32; i++) {
         for (int s = -1; s < SHAPE__MAX; s++) {
             Case c = {
-                .rx = !(i & 4),
-                .packed = i & 2,
+                .direct = i & 16,
+                .rx = !(i & 8),
+                .packed = i & 4,
                 .mergeable = s < 0,
                 .shape = MAX(s, 0),
-                .len = lens[i & 1],
+                .len = lens[i & 3],
             };
             g_autofree char *name = NULL;
 
-            if (!c.rx && c.mergeable) {
+            if (!worth_it(&c) ||
+                (c.len > 1500 && c.rx != (c.len == AF_XDP_RX_ROOM))) {
                 continue;
             }
             name = case_name(&c);
@@ -510,10 +604,10 @@ static double measure(const Case *c, bool cold, int ms, double *instructions)
 }
 
 /*
- * What valgrind runs: callgrind counts inside of the turns, writes a file when
- * a case ends, and begins again at 0.
+ * What valgrind runs: callgrind counts inside of the turns, and writes a file
+ * and begins again at 0 when a case begins and when it ends.
  */
-static G_GNUC_NO_INLINE void bench_case_ends(void)
+static G_GNUC_NO_INLINE void bench_case_mark(void)
 {
     __asm__ volatile("");
 }
@@ -523,10 +617,11 @@ static void run_for_callgrind(const GArray *cases)
     for (uint32_t i = 0; i < cases->len; i++) {
         Bench *b = bench_new(&g_array_index(cases, Case, i));
 
+        bench_case_mark();
         for (int round = 0; round < COUNTED_ROUNDS; round++) {
             bench_round(b);
         }
-        bench_case_ends();
+        bench_case_mark();
         bench_free(b);
     }
 }
@@ -534,7 +629,7 @@ static void run_for_callgrind(const GArray *cases)
 /* The number behind "summary:" in one of callgrind's files; 0 without one. */
 static double callgrind_summary(const char *dir, uint32_t i)
 {
-    g_autofree char *path = g_strdup_printf("%s/out.%u", dir, i + 1);
+    g_autofree char *path = g_strdup_printf("%s/out.%u", dir, i);
     g_autofree char *text = NULL;
     const char *at;
 
@@ -557,7 +652,7 @@ static bool callgrind(const GArray *cases, const char *prefix, double *result)
         valgrind, "--tool=callgrind", "-q", out, "--combine-dumps=no",
         "--toggle-collect=af_xdp_datapath_rx",
         "--toggle-collect=af_xdp_datapath_tx",
-        "--dump-before=bench_case_ends", self, "--count", prefix, NULL,
+        "--dump-before=bench_case_mark", self, "--count", prefix, NULL,
     };
     g_autofree char *last = NULL;
     int status = -1;
@@ -568,7 +663,9 @@ static bool callgrind(const GArray *cases, const char *prefix, double *result)
                       G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
                       NULL, NULL, NULL, NULL, &status, NULL) && status == 0;
     for (uint32_t i = 0; i < cases->len && dir; i++) {
-        result[i] = callgrind_summary(dir, i) / (COUNTED_ROUNDS * BATCH);
+        callgrind_summary(dir, 2 * i + 1);
+        result[i] = callgrind_summary(dir, 2 * i + 2) /
+                    (COUNTED_ROUNDS * BATCH);
         ok &= result[i] > 0;
     }
     if (dir) {
@@ -583,28 +680,28 @@ static void print_table(const GArray *cases, const char *prefix, int ms)
 {
     g_autofree double *instructions = g_new0(double, cases->len);
     bool counted = callgrind(cases, prefix, instructions);
-    double worst[2] = { 0, 0 };
+    double worst[2][2] = { { 0 } };
 
     printf("Median of rounds of %u packets, rings of %u entries.\n"
            "cached, memory: where the packets and the guest's buffers are "
            "when a turn begins.\n\n", BATCH, NUM);
-    printf("%-3s %-7s %-14s %5s %12s %12s %12s\n", "way", "ring", "buffers",
+    printf("%-9s %-7s %-14s %5s %10s %10s %12s\n", "way", "ring", "buffers",
            "bytes", "ns, cached", "ns, memory", "instructions");
     for (uint32_t i = 0; i < cases->len; i++) {
         const Case *c = &g_array_index(cases, Case, i);
         double warm = measure(c, false, ms, &instructions[i]);
         double cold = measure(c, true, ms, NULL);
 
-        worst[c->rx] = MAX(worst[c->rx], warm);
+        worst[c->direct][c->rx] = MAX(worst[c->direct][c->rx], warm);
         counted |= instructions[i] > 0;
-        printf("%-3s %-7s %-14s %5u %12.1f ", c->rx ? "rx" : "tx",
-               c->packed ? "packed" : "split",
+        printf("%s%-7s %-7s %-14s %5u %10.1f ", c->rx ? "rx" : "tx",
+               c->direct ? "-direct" : "", c->packed ? "packed" : "split",
                c->mergeable ? "one, mergeable" : shape_name[c->shape], c->len,
                warm);
 #ifdef HAVE_FLUSH
-        printf("%12.1f ", cold);
+        printf("%10.1f ", cold);
 #else
-        printf("%12s ", "-");
+        printf("%10s ", "-");
 #endif
         if (instructions[i] > 0) {
             printf("%12.1f\n", instructions[i]);
@@ -617,11 +714,21 @@ static void print_table(const GArray *cases, const char *prefix, int ms)
         printf("\nNo instructions: neither has this processor a counter that "
                "we may use,\nnor is valgrind installed.\n");
     }
-    printf("\nTarget: at most %u ns, cached.", TARGET_NS);
-    for (int rx = 1; rx >= 0; rx--) {
-        if (worst[rx] > 0) {
-            printf(" Worst %s: %.1f ns, %s.", rx ? "rx" : "tx", worst[rx],
-                   worst[rx] <= TARGET_NS ? "met" : "missed");
+    for (int direct = 0; direct < 2; direct++) {
+        uint32_t target = direct ? TARGET_DIRECT_NS : TARGET_NS;
+
+        if (worst[direct][0] == 0 && worst[direct][1] == 0) {
+            continue;
+        }
+        printf("\nTarget%s: at most %u ns, cached.",
+               direct ? " with direct buffers" : "", target);
+        for (int rx = 1; rx >= 0; rx--) {
+            double ns = worst[direct][rx];
+
+            if (ns > 0) {
+                printf(" Worst %s: %.1f ns, %s.", rx ? "rx" : "tx", ns,
+                       ns <= target ? "met" : "missed");
+            }
         }
     }
     printf("\n");
@@ -634,10 +741,10 @@ static void test_case(gconstpointer opaque)
     for (uint32_t done = 0; done < 1000; done += BATCH) {
         bench_round(b);
         for (uint32_t i = 0; i < BATCH && b->c.rx; i++) {
-            uint32_t chain = (b->added - 1 - i) % n_chains(b);
+            uint32_t chain = (b->seen - 1 - i) % n_chains(b);
 
             g_assert(memcmp(buffer(b, chain) + HDR, b->packet, b->c.len) == 0);
-            memset(buffer(b, chain), 0, BUFFER_SIZE);
+            memset(buffer(b, chain), 0, b->stride);
         }
     }
     bench_free(b);

@@ -60,6 +60,7 @@ typedef struct Guest {
     AxbQemu *qemu;
     AxbVirtio virtio;
     uint64_t arena;             /* next free guest-physical address */
+    uint64_t start_ns;          /* that the device took to start */
     GuestQueue *queues;         /* rx0, tx0, rx1, tx1, ..., control */
 } Guest;
 
@@ -394,6 +395,7 @@ static bool guest_setup(Guest *g, GError **errp)
                     (c->packed ? BIT(VIRTIO_F_RING_PACKED) : 0) |
                     (c->mergeable ? BIT(VIRTIO_NET_F_MRG_RXBUF) : 0);
     uint64_t want = need | BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS);
+    uint64_t start;
 
     if (c->event_idx) {
         want |= BIT(VIRTIO_RING_F_EVENT_IDX);
@@ -422,8 +424,12 @@ static bool guest_setup(Guest *g, GError **errp)
         return false;
     }
     axb_qemu_mark_eventfds(g->qemu);
-    if (!axb_virtio_start(&g->virtio, errp) ||
-        (c->queues > 1 && !enable_pairs(g, errp))) {
+    start = axb_now();
+    if (!axb_virtio_start(&g->virtio, errp)) {
+        return false;
+    }
+    g->start_ns = axb_now() - start;
+    if (c->queues > 1 && !enable_pairs(g, errp)) {
         return false;
     }
     if (!c->qtest_kicks) {
@@ -437,6 +443,16 @@ static bool guest_setup(Guest *g, GError **errp)
     return true;
 }
 
+static void queues_free(Guest *g)
+{
+    for (unsigned i = 0; i < 2 * g->config.queues + 1; i++) {
+        if (g->queues[i].kick_fd >= 0) {
+            close(g->queues[i].kick_fd);
+        }
+        g_free(g->queues[i].free);
+    }
+}
+
 static void guest_free(AxbEndpoint *ep)
 {
     Guest *g = axb_container_of(ep, Guest, ep);
@@ -448,14 +464,20 @@ static void guest_free(AxbEndpoint *ep)
         axb_qemu_free(g->qemu);
     }
     axb_process_end(g->config.companion);
-    for (unsigned i = 0; i < 2 * g->config.queues + 1; i++) {
-        if (g->queues[i].kick_fd >= 0) {
-            close(g->queues[i].kick_fd);
-        }
-        g_free(g->queues[i].free);
-    }
+    queues_free(g);
     free(g->queues);
     g_free(g);
+}
+
+static void queues_init(Guest *g)
+{
+    unsigned n = 2 * g->config.queues + 1;
+
+    memset(g->queues, 0, n * sizeof(*g->queues));
+    for (unsigned i = 0; i < n; i++) {
+        g->queues[i].kick_fd = -1;
+    }
+    g->arena = ARENA_START;
 }
 
 AxbEndpoint *axb_guest_new(const AxbGuestConfig *config, GError **errp)
@@ -467,12 +489,8 @@ AxbEndpoint *axb_guest_new(const AxbGuestConfig *config, GError **errp)
     g_assert(config->queues >= 1 && config->queues <= MAX_QUEUES);
     g->config = *config;
     g->config.ring = config->ring ?: 1024;
-    g->arena = ARENA_START;
     g->queues = aligned_alloc(128, n * sizeof(*g->queues));
-    memset(g->queues, 0, n * sizeof(*g->queues));
-    for (unsigned i = 0; i < n; i++) {
-        g->queues[i].kick_fd = -1;
-    }
+    queues_init(g);
     g->ep.rx = guest_rx;
     g->ep.tx = guest_tx;
     g->ep.kicks = guest_kicks;
@@ -487,13 +505,30 @@ AxbEndpoint *axb_guest_new(const AxbGuestConfig *config, GError **errp)
                              config->packed ? "on" : "off",
                              config->device ? "," : "", config->device ?: "");
     g->qemu = axb_qemu_new(config->qemu, config->netdev, device,
-                           config->extra, config->cpus, config->n_cpus, errp);
+                           &config->ram, config->extra, config->cpus,
+                           config->n_cpus, errp);
     if (!g->qemu || !guest_setup(g, errp)) {
         guest_free(&g->ep);
         return NULL;
     }
     g->ep.pid = config->companion ?: g->qemu->pid;
     return &g->ep;
+}
+
+uint64_t axb_guest_start_ns(const AxbEndpoint *ep)
+{
+    return axb_container_of(ep, Guest, ep)->start_ns;
+}
+
+uint64_t axb_guest_restart(AxbEndpoint *ep, GError **errp)
+{
+    Guest *g = axb_container_of(ep, Guest, ep);
+
+    axb_virtio_stop(&g->virtio);
+    queues_free(g);
+    queues_init(g);
+    memset(g->qemu->ram + ARENA_START, 0, AXB_RAM_SIZE - ARENA_START);
+    return guest_setup(g, errp) ? g->start_ns : 0;
 }
 
 void axb_guest_kick_cost(AxbEndpoint *ep, unsigned n, AxbKickCost *cost)

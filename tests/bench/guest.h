@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include "endpoint.h"
+#include "qemu.h"
 
 typedef struct AxbGuestConfig {
     const char *qemu;           /* binary */
@@ -33,6 +34,7 @@ typedef struct AxbGuestConfig {
     bool indirect;              /* sent frames in tables, header apart */
     bool mergeable;
     bool qtest_kicks;           /* kick through qtest although slower */
+    AxbRam ram;
     /*
      * A process that does QEMU's work, or 0: its time counts instead, and it
      * is ended with the guest.
@@ -42,6 +44,15 @@ typedef struct AxbGuestConfig {
 
 /* axb_guest_new: start everything; the device receives from now on. */
 AxbEndpoint *axb_guest_new(const AxbGuestConfig *config, GError **errp);
+
+/*
+ * axb_guest_restart: reset the device and start it again. Returns how long the
+ * device took to start, in ns; 0 and sets @errp if it did not.
+ */
+uint64_t axb_guest_restart(AxbEndpoint *ep, GError **errp);
+
+/* axb_guest_start_ns: the same of the start by axb_guest_new(). */
+uint64_t axb_guest_start_ns(const AxbEndpoint *ep);
 
 typedef struct AxbKickCost {
     double qtest_ns;            /* of the caller, round trip */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "cpu.h"
 #include "scenario.h"
+#include "start-cost.h"
 
 typedef struct Plan {
     GArray *points;         /* AxbPoint */
@@ -29,7 +30,7 @@ typedef struct Plan {
 
 static char *opt_qemu, *opt_upstream, *opt_testpmd, *opt_json;
 static char *opt_backends, *opt_scenarios, *opt_sizes, *opt_queues;
-static char *opt_rings;
+static char *opt_rings, *opt_start_cost;
 static char **opt_add;
 static gboolean opt_list, opt_no_event_idx, opt_indirect, opt_no_mergeable;
 static gboolean opt_qtest_kicks, opt_no_kick_cost;
@@ -77,6 +78,9 @@ static const GOptionEntry options[] = {
       "Kick through qtest instead of QEMU's eventfds", NULL },
     { "no-kick-cost", 0, 0, G_OPTION_ARG_NONE, &opt_no_kick_cost,
       "Do not measure what kicks cost", NULL },
+    { "start-cost", 0, 0, G_OPTION_ARG_STRING, &opt_start_cost,
+      "Measure instead what the start with zero-copy=on costs with so many "
+      "GiB of RAM, as in 1,4,16", "LIST" },
     { "list", 'l', 0, G_OPTION_ARG_NONE, &opt_list,
       "List backends and scenarios, measure nothing", NULL },
     { NULL }
@@ -420,6 +424,21 @@ static unsigned measure(Plan *plan)
     return failed;
 }
 
+static unsigned start_cost(const AxbBinaries *bin)
+{
+    GArray *gib = numbers(opt_start_cost, NULL, 1, 1 << 20);
+    const uint32_t end = 0;
+    unsigned failed;
+
+    if (!bin->ours) {
+        die("no QEMU of ours, give --qemu");
+    }
+    g_array_append_val(gib, end);
+    failed = axb_start_cost(bin, (uint32_t *)gib->data);
+    g_array_free(gib, TRUE);
+    return failed;
+}
+
 static void list_all(void)
 {
     puts("Backends:");
@@ -491,13 +510,18 @@ int main(int argc, char **argv)
         list_all();
         return 0;
     }
-    make_plan(&plan);
-    if (!plan.points->len) {
-        die("nothing to measure");
+    if (!opt_start_cost) {
+        make_plan(&plan);
+        if (!plan.points->len) {
+            die("nothing to measure");
+        }
     }
     signal(SIGPIPE, SIG_IGN);
     if (!axb_wire_enter(&err)) {
         die("%s", err->message);
+    }
+    if (opt_start_cost) {
+        return start_cost(&plan.settings.bin) ? 1 : 0;
     }
     /* Out of the way of what QEMU does on the first processor. */
     n = axb_cpu_allowed(cpus, G_N_ELEMENTS(cpus));

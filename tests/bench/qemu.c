@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdbool.h>
@@ -46,11 +48,12 @@ static char **make_argv(const AxbQemu *qemu, int qtest_fd, const char *binary,
     g_ptr_array_add(a, g_strdup("-machine"));
     g_ptr_array_add(a, g_strdup("pc,memory-backend=ram"));
     g_ptr_array_add(a, g_strdup("-m"));
-    g_ptr_array_add(a, g_strdup_printf("%uM", AXB_RAM_SIZE >> 20));
+    g_ptr_array_add(a, g_strdup_printf("%" PRIu64 "M", qemu->ram_size >> 20));
     g_ptr_array_add(a, g_strdup("-object"));
-    g_ptr_array_add(a, g_strdup_printf("memory-backend-file,id=ram,size=%uM,"
-                                       "share=on,mem-path=/proc/self/fd/%d",
-                                       AXB_RAM_SIZE >> 20, qemu->ram_fd));
+    g_ptr_array_add(a, g_strdup_printf("memory-backend-file,id=ram,"
+                                       "size=%" PRIu64 "M,share=on,"
+                                       "mem-path=/proc/self/fd/%d",
+                                       qemu->ram_size >> 20, qemu->ram_fd));
     g_ptr_array_add(a, g_strdup("-chardev"));
     g_ptr_array_add(a, g_strdup_printf("socket,id=qtest,fd=%d", qtest_fd));
     g_ptr_array_add(a, g_strdup("-object"));
@@ -87,10 +90,29 @@ static void run_child(AxbQemu *qemu, char **argv, const int *cpus,
     _exit(127);
 }
 
-static bool make_ram(AxbQemu *qemu, GError **errp)
+/* Allocate and clear all pages: fallocate() leaves the latter for later. */
+static bool touch(int fd, uint64_t size)
 {
-    qemu->ram_fd = memfd_create("axb-ram", 0);
-    if (qemu->ram_fd < 0 || ftruncate(qemu->ram_fd, AXB_RAM_SIZE)) {
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    bool ok;
+
+    if (p == MAP_FAILED) {
+        return false;
+    }
+    ok = madvise(p, size, MADV_POPULATE_WRITE) == 0;
+    munmap(p, size);
+    return ok;
+}
+
+static bool make_ram(AxbQemu *qemu, const AxbRam *ram, GError **errp)
+{
+    bool huge = ram && ram->huge_pages;
+
+    qemu->ram_size = ram && ram->size ? ram->size : AXB_RAM_SIZE;
+    qemu->ram_fd = memfd_create("axb-ram",
+                                huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
+    if (qemu->ram_fd < 0 || ftruncate(qemu->ram_fd, qemu->ram_size) ||
+        (ram && ram->size && !touch(qemu->ram_fd, ram->size))) {
         set_errno(errp, "guest memory");
         return false;
     }
@@ -105,8 +127,9 @@ static bool make_ram(AxbQemu *qemu, GError **errp)
 }
 
 AxbQemu *axb_qemu_new(const char *binary, const char *netdev,
-                      const char *device, const char *const *extra,
-                      const int *cpus, unsigned n_cpus, GError **errp)
+                      const char *device, const AxbRam *ram,
+                      const char *const *extra, const int *cpus,
+                      unsigned n_cpus, GError **errp)
 {
     AxbQemu *qemu = g_new0(AxbQemu, 1);
     g_auto(GStrv) argv = NULL;
@@ -114,7 +137,7 @@ AxbQemu *axb_qemu_new(const char *binary, const char *netdev,
     int pair[2];
 
     qemu->ram_fd = qemu->pidfd = qemu->log_fd = -1;
-    if (!make_ram(qemu, errp)) {
+    if (!make_ram(qemu, ram, errp)) {
         axb_qemu_free(qemu);
         return NULL;
     }
@@ -147,8 +170,8 @@ AxbQemu *axb_qemu_new(const char *binary, const char *netdev,
         g_autofree char *log = axb_qemu_log(qemu);
 
         g_set_error(errp, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                    "QEMU did not start: %s",
-                    *log ? log : axb_qtest_failed(qemu->qtest));
+                    "QEMU did not start: %s%s%s", log, *log ? "; " : "",
+                    axb_qtest_failed(qemu->qtest));
         axb_qemu_free(qemu);
         return NULL;
     }

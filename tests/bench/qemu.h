@@ -10,17 +10,25 @@
 #ifndef TESTS_BENCH_QEMU_H
 #define TESTS_BENCH_QEMU_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include "qtest-client.h"
 
 /* RAM of the guest: room for rings and buffers, below any hole of the map. */
 #define AXB_RAM_SIZE (128u << 20)
 
+/* Where that says nothing, see axb_qemu_new(). */
+typedef struct AxbRam {
+    uint64_t size;          /* bytes, all of them touched; 0: AXB_RAM_SIZE */
+    bool huge_pages;        /* of 2 MiB */
+} AxbRam;
+
 typedef struct AxbQemu {
     pid_t pid;
     int pidfd;
     int ram_fd;
-    uint8_t *ram;           /* guest-physical address 0 */
+    uint64_t ram_size;
+    uint8_t *ram;           /* guest-physical address 0; AXB_RAM_SIZE of it */
     int log_fd;             /* what it writes to stderr */
     AxbQtest *qtest;
     GArray *before;         /* int: eventfds at axb_qemu_mark_eventfds() */
@@ -29,14 +37,16 @@ typedef struct AxbQemu {
 /*
  * axb_qemu_new: start @binary and wait until it answers.
  * @netdev, @device: values of -netdev and -device; the bus address is added
+ * @ram: its memory, or NULL
  * @extra: more arguments, ended by NULL, or NULL
  * @cpus, @n_cpus: processors that it may use
  *
  * Returns NULL and sets @errp to what QEMU said if it does not start.
  */
 AxbQemu *axb_qemu_new(const char *binary, const char *netdev,
-                      const char *device, const char *const *extra,
-                      const int *cpus, unsigned n_cpus, GError **errp);
+                      const char *device, const AxbRam *ram,
+                      const char *const *extra, const int *cpus,
+                      unsigned n_cpus, GError **errp);
 void axb_qemu_free(AxbQemu *qemu);
 
 /* axb_qemu_log: what it wrote to stderr so far; the caller frees it. */

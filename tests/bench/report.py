@@ -25,6 +25,11 @@ WAIT_LIMIT = 0.05
 FAR_WAIT_LIMIT = 0.20
 STOLEN_LIMIT = 0.02
 
+# What guest zero-copy is to reach with one queue, for frames of so many bytes:
+# a ratio to the floor, and of processor time to the path that copies.
+FLOOR_TARGET = 0.95
+CPU_TARGETS = {64: 1.0, 1500: 0.75, 9000: 0.5}
+
 
 class Cell:
     '''All measurements of one backend at one point.'''
@@ -188,6 +193,42 @@ def cpu_table(results):
               'either direction\n(user + system; with testpmd that process, '
               'which polls)\n')
         print_table([''] + backends, rows)
+
+
+def zero_copy_table(results):
+    '''What guest zero-copy gains, and whether it is what it should be.'''
+    rows = []
+    for point in results.points:
+        floor, vhost, direct = (results.cell(point, b) for b in
+                                ('floor', 'vhost', 'zero-copy'))
+        if not direct or direct.median('cpu_ns') is None:
+            continue
+        key = value_key(point[0])[0]
+        saturated = point[0] in ('rx', 'tx') and point[1] == 1
+        row = [point_name(point)]
+        for other, what, wanted in (
+                (floor, key, FLOOR_TARGET if saturated and
+                 (point[0] == 'rx' or point[2] <= 1514) else None),
+                (vhost, key, None),
+                (vhost, 'cpu_ns', CPU_TARGETS.get(point[2]) if saturated
+                 else None)):
+            base = other.median(what) if other else None
+            if not base:
+                row += ['-', '']
+                continue
+            ratio = direct.median(what) / base
+            good = wanted is None or (ratio <= wanted if what == 'cpu_ns'
+                                      else ratio >= wanted)
+            sign = '<=' if what == 'cpu_ns' else '>='
+            row += [f'{ratio:.2f}', '' if wanted is None else
+                    f"{sign} {wanted:.2f} {'met' if good else 'MISSED'}"]
+        rows.append(row)
+    if rows:
+        print('Guest zero-copy: frames per second, or round trip, as a ratio '
+              'to the floor and\nto vhost, which copies; processor time of the '
+              'QEMU process for each frame as a\nratio to vhost\n')
+        print_table(['', 'floor', 'target', 'vhost', '', 'cpu', 'target'],
+                    rows)
 
 
 def kick_table(results):
@@ -380,6 +421,7 @@ def main():
     throughput_table(results, args.spread)
     latency_table(results, args.spread)
     cpu_table(results)
+    zero_copy_table(results)
     kick_table(results)
     worse = 0
     if old:

@@ -72,6 +72,7 @@ struct AfXdpVring {
     uint16_t used;              /* split: free running; packed: position */
     bool avail_wrap;            /* packed: the wrap counters */
     bool used_wrap;
+    uint32_t ahead;             /* packed: chains seen by a look, not popped */
     bool kick_off;              /* the driver was told not to kick */
     bool call_unknown;          /* nothing known of calls before our time */
     uint32_t lost;              /* ring entries held when we took over */
@@ -279,6 +280,7 @@ bool vring_packed_init(AfXdpVring *vr, const AfXdpVringConfig *config,
                        GError **errp);
 uint32_t vring_packed_pop(AfXdpVring *vr, AfXdpVringElem *elems, uint32_t max,
                           AfXdpVringPool *pool);
+uint32_t vring_packed_count(const AfXdpVring *vr);
 void vring_packed_unpop(AfXdpVring *vr, uint32_t n_slots);
 void vring_packed_flush(AfXdpVring *vr);
 bool vring_packed_should_call(AfXdpVring *vr, uint32_t n);

@@ -285,6 +285,27 @@ bool vring_packed_should_call(AfXdpVring *vr, uint32_t n)
     return ahead - 1 < n;
 }
 
+/* How many whole chains can be popped, as their flags have it now. */
+uint32_t vring_packed_count(const AfXdpVring *vr)
+{
+    uint32_t n = 0, at = vr->last_avail;
+    bool wrap = vr->avail_wrap;
+
+    for (uint32_t left = vr->num - vr->outstanding; left > 0; left--) {
+        uint16_t flags = vring_load16(&vr->pack.desc[at].flags);
+
+        if (!is_avail(flags, wrap)) {
+            break;
+        }
+        n += !(flags & VRING_DESC_F_NEXT);
+        if (++at == vr->num) {
+            at = 0;
+            wrap = !wrap;
+        }
+    }
+    return n;
+}
+
 bool vring_packed_pending(AfXdpVring *vr)
 {
     const struct vring_packed_desc *desc =

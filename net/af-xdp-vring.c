@@ -174,8 +174,13 @@ uint32_t af_xdp_vring_pop(AfXdpVring *vr, AfXdpVringElem *elems, uint32_t max,
     if (unlikely(vr->fault != AF_XDP_VRING_FAULT_NONE)) {
         return 0;
     }
-    return vr->packed ? vring_packed_pop(vr, elems, max, pool)
-                      : vring_split_pop(vr, elems, max, pool);
+    if (vr->packed) {
+        uint32_t n = vring_packed_pop(vr, elems, max, pool);
+
+        vr->ahead -= MIN(vr->ahead, n);
+        return n;
+    }
+    return vring_split_pop(vr, elems, max, pool);
 }
 
 void af_xdp_vring_unpop_slots(AfXdpVring *vr, uint32_t n_slots)
@@ -253,17 +258,20 @@ bool af_xdp_vring_logging(const AfXdpVring *vr)
     return vr->log;
 }
 
-uint32_t af_xdp_vring_available(AfXdpVring *vr)
+uint32_t af_xdp_vring_available(const AfXdpVring *vr)
 {
-    if (vr->packed) {
-        return af_xdp_vring_pending(vr) ? vr->num - vr->outstanding : 0;
-    }
-    return (uint16_t)(vr->avail_seen - vr->last_avail);
+    return vr->packed ? vr->ahead
+                      : (uint16_t)(vr->avail_seen - vr->last_avail);
 }
 
 void af_xdp_vring_look(AfXdpVring *vr)
 {
-    if (!vr->packed && vr->fault == AF_XDP_VRING_FAULT_NONE) {
+    if (vr->fault != AF_XDP_VRING_FAULT_NONE) {
+        return;
+    }
+    if (vr->packed) {
+        vr->ahead = vring_packed_count(vr);
+    } else {
         vring_split_available(vr);
     }
 }

@@ -207,10 +207,10 @@ bool af_xdp_vring_logging(const AfXdpVring *vr);
 
 /*
  * af_xdp_vring_available: how many more chains can be popped, as far as that
- * was seen by the last pop or look. A packed ring tells only whether there is
- * one: then this is as many as there can be.
+ * was seen by the last look or, on a split ring, the last pop. No more than
+ * there are, if the driver keeps to the rules.
  */
-uint32_t af_xdp_vring_available(AfXdpVring *vr);
+uint32_t af_xdp_vring_available(const AfXdpVring *vr);
 
 /* af_xdp_vring_look: see what the driver has made available meanwhile. */
 void af_xdp_vring_look(AfXdpVring *vr);

@@ -87,6 +87,7 @@ typedef struct Bench {
     uint64_t seen;          /* and seen used */
     uint64_t passed;        /* packets that came out at the other end */
     uint64_t rounds;        /* packets of all rounds */
+    uint64_t primed;            /* packets before them */
     bool cold;
     AfXdpMemory *memory;
     AfXdpVring *vr;
@@ -337,7 +338,8 @@ static uint64_t turn(Bench *b)
                   : af_xdp_datapath_tx(b->dp, &call, &state);
     count(b, PERF_EVENT_IOC_DISABLE);
     start = now_ns() - start;
-    g_assert_cmpint(end, ==, AF_XDP_TURN_DONE);
+    /* Few buffers are in use here, and a guest would be asked for more. */
+    g_assert_true(end == AF_XDP_TURN_DONE || end == AF_XDP_TURN_LOW);
     b->rounds += BATCH;
     return start;
 }
@@ -396,8 +398,8 @@ static int open_counter(void)
 }
 
 /*
- * With direct buffers: our frames into the window, then rounds until all of
- * them that were posted before have been received.
+ * With direct buffers: our frames into the window, and those that are posted
+ * at first out of the way, so that the guest's chains are used in order.
  */
 static void direct_begin(Bench *b)
 {
@@ -414,7 +416,7 @@ static void direct_begin(Bench *b)
         .rx = true,
         .tx = true,
     };
-    const AfXdpDatapathStats *stats = af_xdp_datapath_stats(b->dp);
+    struct iovec iov[AF_XDP_MAX_SEGS];
     GError *err = NULL;
 
     af_xdp_copy_move(b->copy, &move, &err);
@@ -424,15 +426,21 @@ static void direct_begin(Bench *b)
     b->fake = af_xdp_fake(af_xdp_copy_socket(b->copy));
     b->fake->sent = sent;
     b->fake->opaque = b;
+    while (af_xdp_copy_rx_frames(b->copy) > 0) {
+        g_assert(af_xdp_fake_receive(b->fake, b->packet, b->c.len,
+                                     AF_XDP_RX_ROOM));
+        g_assert_cmpuint(af_xdp_copy_rx_next(b->copy, iov), >, 0);
+        af_xdp_copy_rx_flush(b->copy);
+    }
+    b->primed = b->c.rx ? af_xdp_copy_stats(b->copy)->rx_packets : 0;
     af_xdp_datapath_direct_begin(b->dp, &config);
     guest_add(b, BATCH);
-    if (!b->c.rx) {
+    if (b->c.rx) {
+        af_xdp_datapath_rx_refill(b->dp);
+    } else {
         b->fake->kicks = NULL;
         turn(b);
         b->seen = 0;
-    }
-    while (b->c.rx && stats->rx_direct < BATCH) {
-        bench_round(b);
     }
 }
 
@@ -492,7 +500,7 @@ static void bench_free(Bench *b)
     const AfXdpCopyStats *stats = af_xdp_copy_stats(b->copy);
 
     g_assert_cmpuint(b->c.rx ? stats->rx_packets : stats->tx_packets, ==,
-                     b->rounds);
+                     b->rounds + b->primed);
     if (b->c.direct) {
         bool call;
 

@@ -448,6 +448,7 @@ class AfXdpZeroCopy(AfXdpVhost):
     test_device_moved = None
     test_guest_without_mq = None
     test_migration_packed = None
+    test_migration_paths = None
     test_migration_broken_off = None
     test_migration_interface_down = None
 
@@ -469,8 +470,12 @@ class AfXdpZeroCopy(AfXdpVhost):
             self.assertGreater(sum(int(queue.get(counter, 0))
                                    for queue in queues), 0, queues)
 
-    def tcp_both_ways(self, *args, **kwargs):
-        super().tcp_both_ways(*args, **kwargs)
+    def test_ping_and_tcp(self):
+        super().test_ping_and_tcp()
+        self.check_direct()
+
+    def test_mtu_9000(self):
+        super().test_mtu_9000()
         self.check_direct()
 
     def test_large(self):
@@ -478,6 +483,7 @@ class AfXdpZeroCopy(AfXdpVhost):
         self.boot(shared=('node0', 'node1'), memory=4096)
         self.ping_both_ways()
         self.tcp_both_ways()
+        self.check_direct()
 
 
 if __name__ == '__main__':

@@ -227,8 +227,8 @@ static ssize_t virtio_rx(AxtNic *nic, unsigned queue, uint8_t *buf,
         g_assert_cmpuint(len, <=, AXT_RX_BUF);
         if (i == 0 && len == 0) {
             /*
-             * It was posted when the device stopped, and comes back unused. What
-             * is lost by that shows in what comes next.
+             * It was posted when the device stopped, and comes back unused.
+             * What is lost by that shows in what comes next.
              */
             q->empties++;
             g_assert_true(rx_give(v, q, q->slot_of[id]));

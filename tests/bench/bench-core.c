@@ -397,10 +397,7 @@ static int open_counter(void)
     return syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-/*
- * With direct buffers: our frames into the window, and those that are posted
- * at first out of the way, so that the guest's chains are used in order.
- */
+/* Our frames into the window, and away, so that chains are used in order. */
 static void direct_begin(Bench *b)
 {
     AfXdpPlace place = {

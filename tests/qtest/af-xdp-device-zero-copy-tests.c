@@ -28,11 +28,11 @@
 
 /*
  * A short ring to send by: filling it is what takes long here. The receive ring
- * is as long as it gets, so that the device is never without buffers: Linux'
- * igb (7.2) then finds packets that are none, and QEMU's network, in which all
- * of this happens, may change the order of two.
+ * is much longer than what is on its way, so that the device always has
+ * buffers: without, Linux' igb (7.2) finds packets that are none, and QEMU's
+ * network, in which all of this happens, may change the order of two.
  */
-#define SIZES .tx_size = 64, .tx_slots = 16
+#define SIZES .rx_size = 256, .tx_size = 64, .tx_slots = 16
 
 #define RAM_SIZE (96 * MiB)
 

@@ -49,13 +49,10 @@ struct AfXdpCopy {
     bool covered;               /* frames may be nowhere: see rx_reclaim() */
 };
 
-/* Post the frames that belong into the fill ring; submit what is posted. */
+/* Post frames if nobody else posts; submit whatever is posted. */
 void copy_rx_refill(AfXdpCopy *c);
 
-/*
- * Two sockets: what came to the first is older, or came when it took over
- * for a moment. Rings are changed between packets that were given back only.
- */
+/* See which of two sockets is to be read next. */
 void copy_rx_choose(AfXdpCopy *c);
 
 /* Let the kernel see what was gathered. */
@@ -63,5 +60,8 @@ void copy_tx_submit(AfXdpCopy *c);
 
 /* Take back what was sent. */
 void copy_tx_reap(AfXdpCopy *c);
+
+/* No room: send, unless a pause is due, and take back what was sent. */
+void copy_tx_make_room(AfXdpCopy *c);
 
 #endif /* NET_AF_XDP_COPY_INT_H */

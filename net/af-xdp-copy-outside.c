@@ -16,11 +16,7 @@ AfXdpTxResult af_xdp_copy_tx_outside(AfXdpCopy *c, const AfXdpSpan *spans,
     uint32_t idx = 0;
 
     if (unlikely(xsk_ring_prod__reserve(tx, n, &idx) == 0)) {
-        if (c->tx_pause) {
-            copy_tx_reap(c);
-        } else {
-            af_xdp_copy_tx_flush(c);
-        }
+        copy_tx_make_room(c);
         if (xsk_ring_prod__reserve(tx, n, &idx) == 0) {
             return AF_XDP_TX_FULL;
         }

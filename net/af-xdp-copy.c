@@ -192,7 +192,6 @@ bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
         .patience = move->patience,
         .share = move->share ? move->share->sock : NULL,
     };
-
     uint64_t rx_dropped, tx_invalid;
     bool ok;
 
@@ -541,6 +540,15 @@ AfXdpTxState af_xdp_copy_tx_flush(AfXdpCopy *c)
     return state;
 }
 
+void copy_tx_make_room(AfXdpCopy *c)
+{
+    if (c->tx_pause) {
+        copy_tx_reap(c);
+    } else {
+        af_xdp_copy_tx_flush(c);
+    }
+}
+
 /* A place in an I/O vector. */
 typedef struct Cursor {
     const struct iovec *iov;
@@ -585,11 +593,7 @@ AfXdpTxResult af_xdp_copy_tx_part(AfXdpCopy *c, const struct iovec *iov,
 
     n = DIV_ROUND_UP(size, AF_XDP_FRAME_SIZE);
     if (!tx_reserve(c, addrs, n, &idx)) {
-        if (c->tx_pause) {
-            copy_tx_reap(c);
-        } else {
-            af_xdp_copy_tx_flush(c);
-        }
+        copy_tx_make_room(c);
         if (!tx_reserve(c, addrs, n, &idx)) {
             return AF_XDP_TX_FULL;
         }

@@ -13,9 +13,10 @@
  *              |  a copied packet  | was not needed
  *              +-----------------> push
  *
- * A frame of ours that is posted while buffers of the guest are, too, has at
- * least one chain in Held as its reserve: so whatever arrives first can be
- * delivered, and packets never wait for a buffer that is posted behind them.
+ * A buffer of the guest is posted behind frames of ours only while there are
+ * more chains, in Held or not taken yet, than such frames: so whatever arrives
+ * first can be delivered, and packets never wait for a buffer that is posted
+ * behind them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -142,7 +143,6 @@ struct AfXdpDatapath {
     Held tx_held;
 };
 
-
 /* See that there are unused chains in @held; false if the guest has none. */
 static inline bool held_refill(Held *held, AfXdpVring *vr)
 {
@@ -185,7 +185,7 @@ static inline void header_write(const AfXdpDatapath *dp, char *to,
     }
 }
 
-/* Is packet @n, @iov of dp->copy one that came in buffers of the guest? */
+/* Did any of the last packet from @from come in a buffer of the guest? */
 static inline bool direct_received(const AfXdpDatapath *dp,
                                    const AfXdpCopy *from)
 {

@@ -266,7 +266,6 @@ static int memory_register(int fd, void *area, uint64_t size,
         .headroom = headroom,
         .flags = unaligned ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0,
     };
-
     int tries = again ? LOCKED_TRIES : 1;
 
     while (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) < 0) {

@@ -66,7 +66,6 @@ struct AfXdpRam {
     bool copies;                /* a device of which an skb has a copy */
     int ifindex;
     AfXdpWindow *window;
-    bool discard_disabled;
     bool held;                  /* by a device, longer than we have waited */
     bool driver;                /* the window is for driver zero-copy */
     bool mergeable;
@@ -89,15 +88,25 @@ static const char hint_private[] =
     "memory-backend-memfd,id=ram0,size=SIZE,share=on -machine "
     "memory-backend=ram0', or memory-backend-file with share=on.";
 
-static uint64_t queue_cost(const AfXdpNetdev *dev, const AfXdpBlock *blocks,
-                           uint32_t n)
+/* An error as a reason, in one line; frees it. */
+static char *reason(GError *gerr)
+{
+    char *why_not = g_strdelimit(g_strdup(gerr->message), "\n", ' ');
+
+    g_error_free(gerr);
+    return why_not;
+}
+
+/* Kernel memory for all queues, in bytes. */
+static uint64_t window_cost(const AfXdpNetdev *dev, const AfXdpBlock *blocks,
+                            uint32_t n)
 {
     uint64_t size = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         size += blocks[i].fd >= 0 ? blocks[i].size : 0;
     }
-    return size / AF_XDP_FRAME_SIZE * CHUNK_COST;
+    return size / AF_XDP_FRAME_SIZE * CHUNK_COST * dev->n_queues;
 }
 
 /* Why the blocks cannot be a window, or NULL if they can. */
@@ -105,7 +114,7 @@ static char *refuse_blocks(AfXdpNetdev *dev, const AfXdpBlock *blocks,
                            uint32_t n, bool driver)
 {
     const AfXdpRam *ram = dev->ram;
-    uint64_t cost = queue_cost(dev, blocks, n) * dev->n_queues;
+    uint64_t cost = window_cost(dev, blocks, n);
     uint64_t limit = ram->limit ?: ram->mode == AF_XDP_ZERO_COPY_AUTO ?
                      DEFAULT_LIMIT : UINT64_MAX;
 
@@ -164,12 +173,11 @@ static void window_free(AfXdpNetdev *dev)
     AfXdpRam *ram = dev->ram;
 
     g_assert(!window_in_use(dev));
-    af_xdp_window_free(ram->window);
-    ram->window = NULL;
-    if (ram->discard_disabled) {
+    if (ram->window) {
+        af_xdp_window_free(ram->window);
+        ram->window = NULL;
         ram_block_discard_disable(false);
         migration_remove_notifier(&ram->migration);
-        ram->discard_disabled = false;
     }
 }
 
@@ -206,9 +214,8 @@ static char *window_make(AfXdpNetdev *dev, const AfXdpBlock *blocks,
         g_error_free(gerr);
         return why_not;
     }
-    ram->discard_disabled = true;
     migration_add_notifier(&ram->migration, migration_notify);
-    ram->cost = queue_cost(dev, blocks, n) * dev->n_queues;
+    ram->cost = window_cost(dev, blocks, n);
     return NULL;
 }
 
@@ -303,8 +310,7 @@ static char *move_there(AfXdpState *s)
         }
     }
     if (!af_xdp_copy_move(s->copy, &move, &gerr)) {
-        why_not = g_strdelimit(g_strdup(gerr->message), "\n", ' ');
-        g_error_free(gerr);
+        why_not = reason(gerr);
         move_away(s);
         return why_not;
     }
@@ -432,14 +438,8 @@ static char *refuse_mode(const AfXdpNetdev *dev)
 static char *look(AfXdpNetdev *dev, AfXdpDevice *info)
 {
     GError *gerr = NULL;
-    char *why_not;
 
-    if (!af_xdp_device_query(dev->ifname, info, &gerr)) {
-        why_not = g_strdelimit(g_strdup(gerr->message), "\n", ' ');
-        g_error_free(gerr);
-        return why_not;
-    }
-    return NULL;
+    return af_xdp_device_query(dev->ifname, info, &gerr) ? NULL : reason(gerr);
 }
 
 /* Queues that have lost their socket try to have one again. */
@@ -617,8 +617,7 @@ void af_xdp_ram_begin(AfXdpState *s, AfXdpDatapath *dp, uint32_t num)
         ram->took = g_get_monotonic_time() - start;
     }
     if (!af_xdp_copy_outside_begin(s->copy, &gerr)) {
-        give_up(s, g_strdelimit(g_strdup(gerr->message), "\n", ' '));
-        g_error_free(gerr);
+        give_up(s, reason(gerr));
         return;
     }
     config = (AfXdpDirectConfig) {

@@ -22,7 +22,7 @@ prepare_wire()
 }
 
 # Seconds for one qtest; the slowest takes 30 on a machine with nothing else
-QTEST_LIMIT=120
+QTEST_LIMIT=200
 
 # limited COMMAND...: end it after QTEST_LIMIT and say what everybody was at
 limited()

@@ -7,6 +7,13 @@
 #include "qemu/osdep.h"
 #include "net/af-xdp-copy-int.h"
 
+/*
+ * Entries of the second socket's tx ring that are never used: what the kernel
+ * has taken of a packet of which it has not taken the end, and the end of the
+ * one before, can be read as long as no others are written over them.
+ */
+#define TX_SPARE AF_XDP_MAX_TX_SEGS
+
 /* --- Sending --- */
 
 AfXdpTxResult af_xdp_copy_tx_outside(AfXdpCopy *c, const AfXdpSpan *spans,
@@ -79,6 +86,9 @@ bool af_xdp_copy_outside_begin(AfXdpCopy *c, GError **errp)
             return false;
         }
         c->rx = &s->base_rx;
+        /* What libxdp finds free; where entries are is the mask's business. */
+        s->tx.size -= TX_SPARE;
+        s->tx.cached_cons -= TX_SPARE;
     }
     c->outside = true;
     c->tx_queued = 0;
@@ -119,7 +129,10 @@ void af_xdp_copy_outside_cover(AfXdpCopy *c)
     c->covered = true;
 }
 
-/* Does entry @at of the tx ring go on with the packet of the one before? */
+/*
+ * Does entry @at of the tx ring go on with the packet of the one before? For
+ * what the kernel takes next, and up to TX_SPARE entries before that.
+ */
 static bool tx_in_packet(AfXdpSocket *s, uint32_t at)
 {
     return at != 0 && (xsk_ring_prod__tx_desc(&s->tx, at - 1)->options &
@@ -140,7 +153,7 @@ static void tx_hand_over(AfXdpCopy *c)
      * of that never come (xsk_drop_skb() in net/xdp/xsk.c).
      */
     begun = tx_in_packet(s, at);
-    for (uint32_t i = at; at - i < AF_XDP_MAX_SEGS && tx_in_packet(s, i); i--) {
+    for (uint32_t i = at; at - i < TX_SPARE && tx_in_packet(s, i); i--) {
         addr = xsk_ring_prod__tx_desc(&s->tx, i - 1)->addr;
         af_xdp_umem_put(c->umem, &addr, 1, AF_XDP_FRAME_TX);
     }

@@ -641,9 +641,10 @@ static void make_window(Fuzz *f)
 
 static void open_sockets(Fuzz *f, uint8_t sizes)
 {
-    static const uint16_t ring_sizes[] = { 16, 32, 64, 512 };
+    static const uint16_t rx_sizes[] = { 16, 32, 64, 512 };
+    static const uint16_t tx_sizes[] = { 32, 64, 128, 512 };
 
-    af_xdp_fake_limit(ring_sizes[sizes & 3], ring_sizes[sizes >> 2 & 3]);
+    af_xdp_fake_limit(rx_sizes[sizes & 3], tx_sizes[sizes >> 2 & 3]);
     af_xdp_fake_driver_zero_copy(f->driver);
     for (int i = 0; i < 2; i++) {
         FuzzKernel *k = &f->kernel[i];

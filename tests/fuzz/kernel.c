@@ -322,6 +322,12 @@ static Count count_send(const FuzzKernel *k, uint8_t *seen)
     for (uint32_t i = 0; i < fake->n_in_flight; i++) {
         count_addr(&c, fake->in_flight[i]);
     }
+    for (uint32_t i = 0; i < fake->half.n; i++) {
+        count_addr(&c, fake->half.addrs[i]);
+    }
+    for (uint32_t i = 0; i < fake->base_half.n; i++) {
+        count_addr(&c, fake->base_half.addrs[i]);
+    }
     for (uint32_t i = *comp->consumer; i != *comp->producer; i++) {
         count_addr(&c, ring[i & comp->mask]);
     }

@@ -156,6 +156,7 @@ void room_check_stopped(Room *r)
     for (uint32_t i = 0; i < r->fake->n_in_flight; i++) {
         sum += af_xdp_umem_has(umem, r->fake->in_flight[i]);
     }
+    sum += r->fake->half.n;
     for (uint32_t i = *s->comp.consumer; i != *s->comp.producer; i++) {
         sum += af_xdp_umem_has(umem, *xsk_ring_cons__comp_addr(&s->comp, i));
     }

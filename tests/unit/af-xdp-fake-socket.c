@@ -150,6 +150,9 @@ bool af_xdp_fake_frames_once(const AfXdpFakeSocket *f, const AfXdpUmem *umem)
     for (uint32_t i = 0; i < f->n_in_flight; i++) {
         once &= mark(umem, base, seen, f->in_flight[i]);
     }
+    for (uint32_t i = 0; i < f->half.n; i++) {
+        once &= mark(umem, base, seen, f->half.addrs[i]);
+    }
     for (uint32_t i = *s->comp.consumer; i != *s->comp.producer; i++) {
         once &= mark(umem, base, seen, comp[i & s->comp.mask]);
     }
@@ -285,9 +288,11 @@ static bool send_one(AfXdpFakeSocket *f)
     const struct xsk_ring_prod *tx = &f->sock.tx;
     const struct xdp_desc *desc = (struct xdp_desc *)tx->ring +
                                   (*tx->consumer & tx->mask);
+    AfXdpFakeHalf *half = &f->half;
 
     /* The kernel reserves it before it sends. */
-    if (af_xdp_fake_in_comp(f) + f->n_in_flight >= f->sock.comp.size) {
+    if (af_xdp_fake_in_comp(f) + f->n_in_flight + half->n + f->base_half.n >=
+        f->sock.comp.size) {
         return false;
     }
     if (desc->len == 0 || !in_umem(f, desc->addr, desc->len)) {
@@ -297,10 +302,17 @@ static bool send_one(AfXdpFakeSocket *f)
     if (f->sent) {
         f->sent(f->opaque, desc, f->area + desc->addr);
     }
-    f->tx_packets += !(desc->options & XDP_PKT_CONTD);
-    f->in_flight[f->n_in_flight++] = desc->addr;
-    if (!f->late) {
-        af_xdp_fake_complete(f, 1);
+    g_assert(half->n < ARRAY_SIZE(half->addrs));
+    half->addrs[half->n++] = desc->addr;
+    if (!(desc->options & XDP_PKT_CONTD)) {
+        memcpy(f->in_flight + f->n_in_flight, half->addrs,
+               half->n * sizeof(half->addrs[0]));
+        f->n_in_flight += half->n;
+        f->tx_packets++;
+        if (!f->late) {
+            af_xdp_fake_complete(f, half->n);
+        }
+        half->n = 0;
     }
     return true;
 }
@@ -351,21 +363,11 @@ bool af_xdp_socket_open_second(AfXdpSocket *s, GError **errp)
     s->base_fd = s->fd = 0;
     s->base_rx = s->rx;
     s->base_tx = s->tx;
+    f->base_half = f->half;
+    f->half.n = 0;
     cons_init(&s->rx, s->base_rx.size, sizeof(struct xdp_desc));
     prod_init(&s->tx, s->base_tx.size, sizeof(struct xdp_desc));
     return true;
-}
-
-/* A packet whose end was not sent, and what would have been completed. */
-static void drop_half_sent(AfXdpFakeSocket *f)
-{
-    const struct xsk_ring_prod *tx = &f->sock.tx;
-    const struct xdp_desc *descs = tx->ring;
-
-    for (uint32_t at = *tx->consumer; at != 0 && f->n_in_flight > 0 &&
-         (descs[(at - 1) & tx->mask].options & XDP_PKT_CONTD); at--) {
-        f->n_in_flight--;
-    }
 }
 
 void af_xdp_socket_close_second(AfXdpSocket *s)
@@ -380,7 +382,9 @@ void af_xdp_socket_close_second(AfXdpSocket *s)
     }
     /* The last that is on its way has arrived. */
     fill_show(f);
-    drop_half_sent(f);
+    /* What was taken of a packet is dropped, and never completed. */
+    f->half = f->base_half;
+    f->base_half.n = 0;
     ring_free(s->rx.producer, s->rx.consumer, s->rx.flags, s->rx.ring);
     ring_free(s->tx.producer, s->tx.consumer, s->tx.flags, s->tx.ring);
     s->rx = s->base_rx;

@@ -30,6 +30,12 @@ typedef struct AfXdpFakeKick {
     uint32_t budget;        /* frames that it sends at most */
 } AfXdpFakeKick;
 
+/* What was taken from a tx ring of a packet whose end was not. */
+typedef struct AfXdpFakeHalf {
+    uint64_t addrs[AF_XDP_MAX_TX_SEGS];
+    uint32_t n;
+} AfXdpFakeHalf;
+
 typedef struct AfXdpFakeSocket {
     AfXdpSocket sock;
 
@@ -59,6 +65,7 @@ typedef struct AfXdpFakeSocket {
     uint32_t headroom;
     bool unaligned;         /* buffers may be at any address */
     uint64_t *in_flight;    /* addresses, oldest first */
+    AfXdpFakeHalf half, base_half;  /* of each of the sockets */
     uint32_t fill_cons, comp_prod;
 } AfXdpFakeSocket;
 

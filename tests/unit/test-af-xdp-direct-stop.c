@@ -627,6 +627,53 @@ static void test_tx_stop(void)
     }
 }
 
+/*
+ * The kernel has taken a part of a packet when the ring is full, or nearly so:
+ * the rest of it is not sent, and its frames come back.
+ */
+static void test_tx_half(void)
+{
+    static const char jumbo[3 * AF_XDP_FRAME_SIZE];
+    const struct iovec iov = { (void *)jumbo, sizeof(jumbo) };
+    uint32_t most[2] = { UINT32_MAX, UINT32_MAX };
+
+    for (int k = 0; k < 8; k++) {
+        /* It takes one or two frames of the three, then nothing for a while. */
+        AfXdpFakeKick list[16] = { { -EAGAIN, 1 + k % 2 } };
+        const AfXdpSpan span = { ROOM_FRONT + DRIVER_BUFFERS, 60 };
+        uint32_t n = 0;
+        Sent s;
+        Room r;
+
+        for (int i = 1; i < ARRAY_SIZE(list); i++) {
+            list[i].result = -EAGAIN;
+        }
+        af_xdp_fake_limit(0, 64);
+        tx_init(&r, &s, MODERN);
+        af_xdp_fake_limit(0, 0);
+        room_start(&r);
+        r.fake->kicks = list;
+        r.fake->n_kicks = ARRAY_SIZE(list);
+        g_assert_cmpint(af_xdp_copy_tx(r.copy, &iov, 1), ==, AF_XDP_TX_QUEUED);
+        af_xdp_copy_tx_flush(r.copy);
+        while (n < most[k % 2] &&
+               af_xdp_copy_tx_outside(r.copy, &span, 1, 60) ==
+               AF_XDP_TX_QUEUED) {
+            n++;
+        }
+        /* Full at first, then one less each time. */
+        most[k % 2] = n - 1;
+        room_stop(&r);
+        g_assert_cmpuint(r.fake->n_kicks, >, 0);
+        r.fake->n_kicks = 0;
+        af_xdp_copy_tx_flush(r.copy);
+        g_assert_cmpuint(s.n, ==, 0);
+        g_assert_cmpuint(af_xdp_umem_count(af_xdp_copy_umem(r.copy),
+                                           AF_XDP_FRAME_TX), ==, 0);
+        room_free(&r);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -643,5 +690,6 @@ int main(int argc, char **argv)
     g_test_add_func("/direct/tx/portions", test_tx_portions);
     g_test_add_func("/direct/tx/completions", test_tx_completions);
     g_test_add_func("/direct/tx/stop", test_tx_stop);
+    g_test_add_func("/direct/tx/half", test_tx_half);
     return g_test_run();
 }

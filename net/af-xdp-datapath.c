@@ -406,6 +406,20 @@ void af_xdp_datapath_direct_begin(AfXdpDatapath *dp,
 }
 
 /*
+ * What has come for a ring that is broken is lost. Left in the socket's ring, a
+ * buffer would be taken for one that is posted after the next start.
+ */
+static void discard(AfXdpDatapath *dp)
+{
+    struct iovec iov[AF_XDP_MAX_SEGS] AF_XDP_UNINITIALIZED;
+
+    while (af_xdp_copy_rx_next(dp->copy, iov) > 0) {
+        dp->stats.rx_lost++;
+    }
+    af_xdp_copy_rx_flush(dp->copy);
+}
+
+/*
  * Deliver all that is there and finds room. A turn that finds nothing may have
  * looked at the other one of two sockets; two find a packet without an end.
  */
@@ -416,9 +430,12 @@ static void drain(AfXdpDatapath *dp, bool *call)
 
     while (idle < 2 && af_xdp_copy_rx_pending(dp->copy)) {
         uint64_t before = stats->rx_packets + stats->rx_malformed;
-        AfXdpTurn turn = af_xdp_datapath_rx(dp, dp->copy, call);
 
-        if (turn == AF_XDP_TURN_NO_BUFFERS || turn == AF_XDP_TURN_FAULT) {
+        if (af_xdp_datapath_rx_fault(dp)) {
+            discard(dp);
+        } else if (af_xdp_datapath_rx(dp, dp->copy, call) ==
+                   AF_XDP_TURN_NO_BUFFERS) {
+            /* None is posted, either: these are all in frames. */
             break;
         }
         idle = stats->rx_packets + stats->rx_malformed == before ? idle + 1

@@ -453,6 +453,10 @@ static void do_end(Fuzz *f, FuzzInput *in)
         g_assert(!f->log_on || !f->wrote[page] || k->lied || f->faulted);
         f->wrote[page] = false;
     }
+    if (!f->driver) {
+        /* Nor in one that the next user reads. */
+        g_assert(fuzz_kernel_check(k) == 0);
+    }
     g_assert(!af_xdp_datapath_direct(f->dp));
 }
 

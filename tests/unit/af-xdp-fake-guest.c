@@ -13,21 +13,49 @@
 #define LOG_WORDS ((DRIVER_HIGH + DRIVER_REGION_SIZE) >> \
                    AF_XDP_LOG_PAGE_BITS >> 6)
 
+static void open_rings(Room *r)
+{
+    uint8_t *ram = (uint8_t *)r->area + ROOM_FRONT;
+
+    r->rx_driver = driver_new_at(r->features, r->num, true, 1, ram, 0);
+    r->tx_driver = driver_new_at(r->features, r->num, false, 2, ram,
+                                 DRIVER_SECOND);
+    r->rx = driver_device(r->rx_driver);
+    r->tx = driver_device(r->tx_driver);
+    r->dp = af_xdp_datapath_new(r->copy, r->rx, r->tx, r->features);
+    r->stats = af_xdp_datapath_stats(r->dp);
+}
+
+static void close_rings(Room *r)
+{
+    af_xdp_datapath_free(r->dp);
+    af_xdp_vring_free(r->rx);
+    af_xdp_vring_free(r->tx);
+    driver_free(r->rx_driver);
+    driver_free(r->tx_driver);
+}
+
+void room_reset(Room *r)
+{
+    close_rings(r);
+    memset(r->area + ROOM_FRONT, 0, DRIVER_MEMORY_SIZE);
+    open_rings(r);
+}
+
 void room_init(Room *r, uint64_t features, uint32_t num)
 {
     const uint64_t size = ROOM_FRONT + DRIVER_MEMORY_SIZE;
     GError *err = NULL;
-    uint8_t *ram;
     AfXdpPlace place;
     AfXdpMove move = { .ifname = "fake", .frame_max = 1518, .place = &place };
 
     memset(r, 0, sizeof(*r));
     r->features = features;
+    r->num = num;
     r->hdr_len = features & (MERGEABLE | MODERN) ? 12 : 10;
     r->area = mmap(NULL, size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     g_assert_true(r->area != MAP_FAILED);
-    ram = (uint8_t *)r->area + ROOM_FRONT;
     place = (AfXdpPlace) {
         .area = r->area, .size = size, .headroom = AF_XDP_RX_ROOM - ROOM,
     };
@@ -40,12 +68,7 @@ void room_init(Room *r, uint64_t features, uint32_t num)
     g_assert_true(af_xdp_copy_move(r->copy, &move, &err));
     g_assert_no_error(err);
     r->fake = af_xdp_fake(af_xdp_copy_socket(r->copy));
-    r->rx_driver = driver_new_at(features, num, true, 1, ram, 0);
-    r->tx_driver = driver_new_at(features, num, false, 2, ram, DRIVER_SECOND);
-    r->rx = driver_device(r->rx_driver);
-    r->tx = driver_device(r->tx_driver);
-    r->dp = af_xdp_datapath_new(r->copy, r->rx, r->tx, features);
-    r->stats = af_xdp_datapath_stats(r->dp);
+    open_rings(r);
     r->log.n_words = LOG_WORDS;
     r->log.words = g_new0(unsigned long, LOG_WORDS);
     r->before = g_malloc(DRIVER_MEMORY_SIZE);
@@ -59,11 +82,7 @@ void room_free(Room *r)
         af_xdp_datapath_quiesce(r->dp);
     }
     room_check_stopped(r);
-    af_xdp_datapath_free(r->dp);
-    af_xdp_vring_free(r->rx);
-    af_xdp_vring_free(r->tx);
-    driver_free(r->rx_driver);
-    driver_free(r->tx_driver);
+    close_rings(r);
     af_xdp_copy_free(r->copy);
     g_free(r->log.words);
     g_free(r->before);
@@ -140,14 +159,16 @@ void room_check_stopped(Room *r)
     if (s->zero_copy) {
         return;
     }
+    /* Nothing of the guest's is where we or the kernel would find it. */
     for (uint32_t i = *s->rx.consumer; i != *s->rx.producer; i++) {
-        waiting += af_xdp_umem_has(umem,
-                                   xsk_ring_cons__rx_desc(&s->rx, i)->addr);
+        uint64_t addr = xsk_ring_cons__rx_desc(&s->rx, i)->addr;
+
+        g_assert_true(af_xdp_umem_has(umem, addr));
+        waiting++;
     }
     for (uint32_t i = *s->fill.consumer; i != *s->fill.producer; i++) {
         uint64_t addr = ((uint64_t *)s->fill.ring)[i & s->fill.mask];
 
-        /* Nothing of the guest's is where the kernel finds it. */
         g_assert_true(af_xdp_umem_has(umem, addr));
         waiting++;
     }

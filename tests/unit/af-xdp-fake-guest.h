@@ -36,6 +36,7 @@
 
 typedef struct Room {
     uint64_t features;
+    uint32_t num;
     uint32_t hdr_len;
     char *area;
     AfXdpCopy *copy;
@@ -64,6 +65,9 @@ void room_free(Room *r);
  */
 void room_start(Room *r);
 void room_stop(Room *r);
+
+/* The guest resets the device: rings and memory as at the beginning. */
+void room_reset(Room *r);
 
 /* Every chain is used or available, every frame of ours in one place. */
 void room_check_stopped(Room *r);

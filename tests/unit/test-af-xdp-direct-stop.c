@@ -9,6 +9,7 @@
 #include "net/af-xdp-uapi.h"
 
 #define NUM 256u
+#define LARGE 1024u
 
 static const uint64_t kinds[] = {
     MODERN | MERGEABLE, MODERN | MERGEABLE | PACKED, MODERN, 0,
@@ -100,7 +101,7 @@ static void test_received(void)
 /* What the kernel took before it was told, and when it is done with that. */
 typedef struct Late {
     Room *r;
-    uint64_t addrs[NUM];
+    uint64_t addrs[LARGE];
     uint32_t from, to;
     bool to_base;
 } Late;
@@ -240,6 +241,64 @@ static void test_fault(void)
     g_assert_cmpuint(driver_outstanding(r.rx_driver), ==,
                      driver_available(r.rx_driver, af_xdp_vring_base(r.rx)));
     room_free(&r);
+}
+
+/*
+ * What comes for such a ring, before the stop or during it, at one of the two
+ * sockets, is lost with it: the guest that has reset its rings, and offers the
+ * same buffers, finds nothing of it.
+ */
+static void test_fault_reset(void)
+{
+    const uint32_t n = 600;     /* more than a turn takes */
+
+    for (int k = 0; k < 6; k++) {
+        Late late = { .to = n, .to_base = k >= 2 };
+        bool closing = k >= 4;
+        Room r;
+
+        room_init(&r, MODERN | MERGEABLE | (k % 2 ? PACKED : 0), LARGE);
+        room_start(&r);
+        room_add_many(&r, 0, n);
+        af_xdp_datapath_rx_refill(r.dp);
+        g_assert_cmpuint(af_xdp_fake_take(r.fake, late.addrs, n), ==, n);
+        room_add(&r, DRIVER_HOLE, 2000);
+        g_assert_cmpint(af_xdp_datapath_rx_refill(r.dp), ==,
+                        AF_XDP_TURN_FAULT);
+        late.r = &r;
+        if (closing) {
+            r.fake->closing = arrive_late;
+            r.fake->opaque = &late;
+        } else {
+            arrive_late(&late);
+        }
+        room_stop(&r);
+        r.fake->closing = NULL;
+        g_assert_cmpuint(r.stats->rx_lost, ==, n);
+        room_check_stopped(&r);
+
+        room_reset(&r);
+        room_blank(&r);
+        g_assert_true(af_xdp_copy_outside_begin(r.copy, NULL));
+        r.fake->to_base = false;
+        af_xdp_datapath_direct_begin(r.dp, &r.config);
+        room_add_many(&r, 0, n);
+        for (int turn = 0; turn < 4; turn++) {
+            g_assert_cmpint(room_rx(&r), !=, AF_XDP_TURN_MORE);
+        }
+        g_assert_cmpuint(room_empty(&r), ==, 0);
+        g_assert_cmpuint(r.stats->rx_lost, ==, 0);
+        g_assert_cmpuint(room_changed(&r, DRIVER_HIGH, DRIVER_REGION_SIZE), ==,
+                         0);
+        for (uint32_t i = 0; i < n; i++) {
+            g_assert_true(room_arrive(&r, 60, ROOM, i));
+            room_rx(&r);
+            g_assert_cmpuint(room_next(&r, 60, i), ==, 1);
+        }
+        g_assert_cmpuint(r.stats->rx_direct, >, 0);
+        g_assert_cmpuint(af_xdp_copy_stats(r.copy)->rx_malformed, ==, 0);
+        room_free(&r);
+    }
 }
 
 /* Another socket cannot be had: nothing has changed. */
@@ -683,6 +742,7 @@ int main(int argc, char **argv)
     g_test_add_func("/direct/stop/frames-lost", test_frames_lost);
     g_test_add_func("/direct/stop/twice", test_twice);
     g_test_add_func("/direct/stop/fault", test_fault);
+    g_test_add_func("/direct/stop/fault-reset", test_fault_reset);
     g_test_add_func("/direct/stop/no-second", test_no_second);
     g_test_add_func("/direct/stop/random", test_random);
     g_test_add_func("/direct/tx/shapes", test_tx_shapes);

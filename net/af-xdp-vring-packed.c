@@ -292,7 +292,9 @@ uint32_t vring_packed_count(const AfXdpVring *vr)
     bool wrap = vr->avail_wrap;
 
     for (uint32_t left = vr->num - vr->outstanding; left > 0; left--) {
-        uint16_t flags = vring_load16(&vr->pack.desc[at].flags);
+        /* Acquire: the driver writes a chain's first flags last. */
+        uint16_t flags = le16toh(__atomic_load_n(&vr->pack.desc[at].flags,
+                                                 __ATOMIC_ACQUIRE));
 
         if (!is_avail(flags, wrap)) {
             break;

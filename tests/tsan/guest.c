@@ -17,6 +17,10 @@ QEMU_BUILD_BUG_ON(SLOTS_LOW + RING_SIZE * SLOT_SIZE > DRIVER_HOLE);
 #define HDR_LEN sizeof(struct virtio_net_hdr_mrg_rxbuf)
 /* Receive buffers are from this to SLOT_SIZE: many packets take several. */
 #define RX_LEN_MIN 300
+/* Pieces of a buffer at most. */
+#define PIECES 3
+/* With buffers that are whole, one in so many is as any other. */
+#define ODD 200
 /* Packets that the guest sends in one go. */
 #define TX_BURST 32
 #define PAUSE_US 30
@@ -37,10 +41,11 @@ static uint16_t gpa_slot(int ring, uint64_t gpa)
     return offset / SLOT_SIZE * 2 + high - ring * RING_SIZE;
 }
 
-Guest *guest_new(uint64_t features, uint8_t *host)
+Guest *guest_new(uint64_t features, uint8_t *host, bool whole)
 {
     Guest *g = g_new0(Guest, 1);
 
+    g->whole = whole;
     g->rand = g_rand_new_with_seed(1);
     qemu_mutex_init(&g->lock);
     for (int i = 0; i < AF_XDP_RINGS; i++) {
@@ -62,6 +67,7 @@ void guest_free(Guest *g)
     }
     qemu_mutex_destroy(&g->lock);
     g_rand_free(g->rand);
+    seen_free(&g->seen);
     g_free(g);
 }
 
@@ -76,16 +82,15 @@ static void kick(Guest *g, int ring)
 }
 
 /*
- * Make @len bytes of buffer @slot available, in pieces of any length, in the
- * ring or in an indirect table. False if the ring has no room.
+ * Make @len bytes of buffer @slot available, in @n pieces of any length, in
+ * the ring or in an indirect table. False if the ring has no room.
  */
-static bool offer(Guest *g, int ring, uint16_t slot, uint32_t len)
+static bool offer(Guest *g, int ring, uint16_t slot, uint32_t len, uint32_t n)
 {
     Driver *d = g->driver[ring];
-    uint32_t n = g_rand_int_range(g->rand, 1, 4);
     uint64_t gpa = slot_gpa(ring, slot);
     uint32_t direct = n;
-    DriverSeg seg[3];
+    DriverSeg seg[PIECES];
 
     for (uint32_t i = 0; i < n; i++) {
         seg[i].gpa = gpa;
@@ -154,6 +159,10 @@ static bool rx_collect(Guest *g)
         return false;
     }
     have = rx_gather(g, chain, len, packet, 0);
+    if (g->whole && have == 0) {
+        /* It was posted when the device stopped. */
+        return true;
+    }
     g_assert_cmpuint(have, >=, HDR_LEN);
     memcpy(&hdr, packet, sizeof(hdr));
     for (uint16_t i = 1; i < le16toh(hdr.num_buffers); i++) {
@@ -162,7 +171,7 @@ static bool rx_collect(Guest *g)
         g_assert_nonnull(chain);
         have = rx_gather(g, chain, len, packet, have);
     }
-    from = packet_check(packet + HDR_LEN, have - HDR_LEN, g->last);
+    from = packet_check(packet + HDR_LEN, have - HDR_LEN, &g->seen);
     g_assert_cmpuint(from, <, QUEUES);
     qatomic_set(&g->received[from], g->received[from] + 1);
     return true;
@@ -172,9 +181,16 @@ static void rx_refill(Guest *g)
 {
     uint32_t *n = &g->n_slots[AF_XDP_RX];
 
-    while (*n > 0 &&
-           offer(g, AF_XDP_RX, g->slot[AF_XDP_RX][*n - 1],
-                 g_rand_int_range(g->rand, RX_LEN_MIN, SLOT_SIZE + 1))) {
+    while (*n > 0) {
+        bool whole = g->whole && g_rand_int_range(g->rand, 0, ODD) > 0;
+        uint32_t len = whole ? SLOT_SIZE
+                             : g_rand_int_range(g->rand, RX_LEN_MIN,
+                                                SLOT_SIZE + 1);
+
+        if (!offer(g, AF_XDP_RX, g->slot[AF_XDP_RX][*n - 1], len,
+                   whole ? 1 : g_rand_int_range(g->rand, 1, PIECES + 1))) {
+            break;
+        }
         --*n;
     }
     kick(g, AF_XDP_RX);
@@ -205,7 +221,8 @@ static void tx_send(Guest *g)
 
         memset(packet, 0, HDR_LEN);
         len = packet_make(packet + HDR_LEN, FROM_GUEST, g->sent + 1);
-        if (!offer(g, AF_XDP_TX, slot, HDR_LEN + len)) {
+        if (!offer(g, AF_XDP_TX, slot, HDR_LEN + len,
+                   g_rand_int_range(g->rand, 1, PIECES + 1))) {
             break;
         }
         --*n;

@@ -42,15 +42,17 @@ typedef struct Guest {
     GRand *rand;
     uint16_t slot[AF_XDP_RINGS][RING_SIZE];     /* free buffers */
     uint32_t n_slots[AF_XDP_RINGS];
-    uint32_t last[SENDERS];
+    Seen seen;
+    bool whole;                 /* receive buffers, see guest_new() */
 } Guest;
 
 /*
  * guest_new: rings in DRIVER_MEMORY_SIZE bytes at @host, and buffers of which
  * half lie in the region above 4 GiB.
  * @features: of the rings; packets have mergeable buffers in any case.
+ * @whole: nearly all receive buffers have room for a packet, in one piece.
  */
-Guest *guest_new(uint64_t features, uint8_t *host);
+Guest *guest_new(uint64_t features, uint8_t *host, bool whole);
 void guest_free(Guest *g);
 
 void guest_start(Guest *g);

@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "sanitizer.h"
 
 const char *__tsan_default_options(void)
@@ -24,4 +25,25 @@ const char *__tsan_default_suppressions(void)
         "race_top:^aio_bh_enqueue$\n"
         /* Reads the thread's id before it waits for the thread to set it. */
         "race_top:^iothread_init$\n";
+}
+
+static int shared;
+
+static void race_bh(void *opaque)
+{
+    shared++;
+    qatomic_set((bool *)opaque, true);
+}
+
+/* Not waiting for what it was told. */
+int sanitizer_race(IOThread *thread)
+{
+    bool done = false;
+
+    aio_bh_schedule_oneshot(iothread_get_aio_context(thread), race_bh, &done);
+    while (!qatomic_read(&done)) {
+        g_usleep(100);
+    }
+    shared++;
+    return 0;
 }

@@ -28,6 +28,9 @@
 #define PAUSE_LONG_US 2000
 #define GOES 16
 
+/* More than any sender counts to in a scenario. */
+#define NUMBERS (1u << 24)
+
 static uint8_t pattern[SHIFTS + FRAME_MAX];
 
 void packet_init(void)
@@ -61,7 +64,36 @@ size_t packet_make(uint8_t *frame, unsigned int sender, uint32_t number)
     return len;
 }
 
-unsigned int packet_check(const uint8_t *frame, size_t len, uint32_t *last)
+void seen_any_order(Seen *seen)
+{
+    for (int i = 0; i < SENDERS; i++) {
+        seen->bits[i] = g_malloc0(NUMBERS / 8);
+    }
+}
+
+void seen_free(Seen *seen)
+{
+    for (int i = 0; i < SENDERS; i++) {
+        g_free(seen->bits[i]);
+    }
+}
+
+/* Number @number, of @sender, has come. */
+static void mark(Seen *seen, unsigned int sender, uint32_t number)
+{
+    uint8_t *bits = seen->bits[sender];
+
+    if (!bits) {
+        g_assert_cmpuint(number, >, seen->last[sender]);
+        seen->last[sender] = number;
+        return;
+    }
+    g_assert_cmpuint(number, <, NUMBERS);
+    g_assert_false(bits[number / 8] & (1 << number % 8));
+    bits[number / 8] |= 1 << number % 8;
+}
+
+unsigned int packet_check(const uint8_t *frame, size_t len, Seen *seen)
 {
     uint8_t expected[FRAME_MAX];
     unsigned int sender = frame[SENDER];
@@ -72,8 +104,7 @@ unsigned int packet_check(const uint8_t *frame, size_t len, uint32_t *last)
     g_assert_cmpuint(len, ==, packet_len(number));
     packet_make(expected, sender, number);
     g_assert_true(memcmp(frame, expected, len) == 0);
-    g_assert_cmpuint(number, >, last[sender]);
-    last[sender] = number;
+    mark(seen, sender, number);
     return sender;
 }
 
@@ -101,7 +132,7 @@ static void wire_receive(Wire *wire, unsigned int queue)
     while ((n = af_xdp_copy_rx_next(copy, iov)) > 0) {
         size_t len = driver_gather(iov, n, frame, sizeof(frame));
 
-        g_assert_cmpuint(packet_check(frame, len, wire->last), ==,
+        g_assert_cmpuint(packet_check(frame, len, &wire->seen), ==,
                          FROM_GUEST);
         wire->received++;
     }

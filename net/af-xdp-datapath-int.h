@@ -74,6 +74,13 @@ typedef enum DirectFit {
     FIT_PAGE,
 } DirectFit;
 
+/* What it takes to return a chain. */
+typedef struct DirectChain {
+    uint32_t number;            /* the how many-th chain popped, from 0 */
+    uint16_t id;
+    uint16_t n_slots;
+} DirectChain;
+
 /* A receive buffer of the guest: where its header and its data begin. */
 typedef struct DirectBuf {
     uint64_t addr;              /* as posted; DIRECT_NONE: taken out */
@@ -82,9 +89,7 @@ typedef struct DirectBuf {
     uint64_t header_gpa;
     uint64_t data_gpa;
     uint32_t data_len;          /* bytes in that piece */
-    uint32_t number;            /* the how many-th chain popped, from 0 */
-    uint16_t id;
-    uint16_t n_slots;
+    DirectChain chain;
 } DirectBuf;
 
 #define DIRECT_NONE UINT64_MAX
@@ -108,9 +113,7 @@ typedef struct DirectRx {
 /* A chain of a transmit virtqueue that the kernel may still read. */
 typedef struct DirectSent {
     uint32_t end;               /* af_xdp_copy_tx_queued() behind it */
-    uint32_t number;
-    uint16_t id;
-    uint16_t n_slots;
+    DirectChain chain;
 } DirectSent;
 
 typedef struct DirectTx {
@@ -156,10 +159,16 @@ static inline bool held_refill(Held *held, AfXdpVring *vr)
     return held->n > 0;
 }
 
-/* The number of chain held->next, as in DirectBuf. */
-static inline uint32_t held_number(const Held *held)
+/* To return chain held->next. */
+static inline DirectChain held_chain(const Held *held)
 {
-    return held->popped - (held->n - held->next);
+    const AfXdpVringElem *elem = &held->elems[held->next];
+
+    return (DirectChain) {
+        .number = held->popped - (held->n - held->next),
+        .id = elem->id,
+        .n_slots = elem->n_slots,
+    };
 }
 
 /* Put back what was not used, publish what was. */
@@ -215,11 +224,23 @@ bool direct_tx_reap(AfXdpDatapath *dp);
 void direct_tx_begin(AfXdpDatapath *dp);
 void direct_tx_end(AfXdpDatapath *dp);
 
+/* Driver zero-copy: does a device find this in one piece? */
+static inline bool direct_in_page(const AfXdpDirectConfig *direct, uint64_t at,
+                                  uint32_t len)
+{
+    at -= direct->front;
+    return !direct->page_size ||
+           at / direct->page_size == (at + len - 1) / direct->page_size;
+}
+
 /*
- * Of chains numbered below @popped, those in @numbers are not returned yet:
- * how many at the end can be put back as if they had never been popped.
+ * Return @n @chains, which were popped and not pushed, at the end.
+ * @unpop: those popped last, as far as all are among these, are put back as if
+ *         they had never been popped.
+ *
+ * Returns how many were pushed, with nothing in them.
  */
-uint32_t direct_unpoppable(uint32_t popped, const uint32_t *numbers,
-                           uint32_t n);
+uint32_t direct_give_back(AfXdpVring *vr, Held *held,
+                          const DirectChain *chains, uint32_t n, bool unpop);
 
 #endif /* NET_AF_XDP_DATAPATH_INT_H */

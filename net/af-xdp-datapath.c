@@ -465,12 +465,10 @@ void af_xdp_datapath_direct_end(AfXdpDatapath *dp, bool *call)
     af_xdp_datapath_quiesce(dp);
     if (dp->rx_direct.fifo) {
         direct_rx_end(dp);
-        af_xdp_vring_flush(dp->rx);
         *call |= af_xdp_vring_should_call(dp->rx);
     }
     if (dp->tx_direct.fifo) {
         direct_tx_end(dp);
-        af_xdp_vring_flush(dp->tx);
         *call |= af_xdp_vring_should_call(dp->tx);
     }
     af_xdp_copy_outside_end(dp->copy);
@@ -486,14 +484,18 @@ uint32_t af_xdp_datapath_rx_posted(const AfXdpDatapath *dp)
     return dp->rx_direct.n;
 }
 
-uint32_t direct_unpoppable(uint32_t popped, const uint32_t *numbers,
+/*
+ * Of the chains numbered below @popped those in @chains are not returned: how
+ * many of the last ones can be put back.
+ */
+static uint32_t unpoppable(uint32_t popped, const DirectChain *chains,
                            uint32_t n)
 {
     g_autofree bool *left = g_new0(bool, n);
     uint32_t k = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t from_end = popped - 1 - numbers[i];
+        uint32_t from_end = popped - 1 - chains[i].number;
 
         if (from_end < n) {
             left[from_end] = true;
@@ -503,6 +505,25 @@ uint32_t direct_unpoppable(uint32_t popped, const uint32_t *numbers,
         k++;
     }
     return k;
+}
+
+uint32_t direct_give_back(AfXdpVring *vr, Held *held,
+                          const DirectChain *chains, uint32_t n, bool unpop)
+{
+    uint32_t back = unpop ? unpoppable(held->popped, chains, n) : 0;
+    uint32_t slots = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (held->popped - 1 - chains[i].number < back) {
+            slots += chains[i].n_slots;
+        } else {
+            af_xdp_vring_push_id(vr, chains[i].id, chains[i].n_slots, 0);
+        }
+    }
+    af_xdp_vring_flush(vr);
+    af_xdp_vring_unpop_slots(vr, slots);
+    held->popped -= back;
+    return n - back;
 }
 
 const AfXdpDatapathStats *af_xdp_datapath_stats(const AfXdpDatapath *dp)

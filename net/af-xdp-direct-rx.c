@@ -114,9 +114,7 @@ static inline DirectFit fit(const AfXdpDatapath *dp,
         return FIT_OUTSIDE;
     }
     at -= gap;
-    if (direct->page_size &&
-        (at - direct->front) / direct->page_size !=
-        (at - direct->front + AF_XDP_FRAME_SIZE - 1) / direct->page_size) {
+    if (unlikely(!direct_in_page(direct, at, AF_XDP_FRAME_SIZE))) {
         return FIT_PAGE;
     }
     buf->addr = at;
@@ -268,9 +266,7 @@ AfXdpTurn af_xdp_datapath_rx_refill(AfXdpDatapath *dp)
         if (!af_xdp_copy_rx_post(dp->copy, buf.addr)) {
             break;
         }
-        buf.id = elem->id;
-        buf.n_slots = elem->n_slots;
-        buf.number = held_number(held);
+        buf.chain = held_chain(held);
         append(d, &buf);
         held->next++;
         d->why = FIT_UNKNOWN;
@@ -306,7 +302,7 @@ static inline void push(AfXdpDatapath *dp, const DirectBuf *buf,
 {
     /* What moved on to another one was written, too: @written, not less. */
     log_buffer(dp, buf, written > 0 ? written : AF_XDP_FRAME_SIZE);
-    af_xdp_vring_push_id(dp->rx, buf->id, buf->n_slots, written);
+    af_xdp_vring_push_id(dp->rx, buf->chain.id, buf->chain.n_slots, written);
 }
 
 /*
@@ -527,32 +523,19 @@ void direct_rx_begin(AfXdpDatapath *dp)
 void direct_rx_end(AfXdpDatapath *dp)
 {
     DirectRx *d = &dp->rx_direct;
-    g_autofree uint32_t *numbers = g_new(uint32_t, d->n);
-    uint32_t n = 0, back, slots = 0;
+    g_autofree DirectChain *chains = g_new(DirectChain, d->n);
+    uint32_t n = 0;
 
-    for (uint32_t i = d->head; i != d->tail; i++) {
-        if (entry(d, i)->addr != DIRECT_NONE) {
-            numbers[n++] = entry(d, i)->number;
-        }
-    }
-    back = direct_unpoppable(dp->rx_held.popped, numbers, n);
     for (uint32_t i = d->head; i != d->tail; i++) {
         const DirectBuf *buf = entry(d, i);
 
-        if (buf->addr == DIRECT_NONE) {
-            continue;
-        }
-        /* The kernel may have written what never became a packet. */
-        log_buffer(dp, buf, AF_XDP_FRAME_SIZE);
-        if (dp->rx_held.popped - 1 - buf->number < back) {
-            slots += buf->n_slots;
-        } else {
-            af_xdp_vring_push_id(dp->rx, buf->id, buf->n_slots, 0);
+        if (buf->addr != DIRECT_NONE) {
+            /* The kernel may have written what never became a packet. */
+            log_buffer(dp, buf, AF_XDP_FRAME_SIZE);
+            chains[n++] = buf->chain;
         }
     }
-    af_xdp_vring_flush(dp->rx);
-    af_xdp_vring_unpop_slots(dp->rx, slots);
-    dp->rx_held.popped -= back;
+    direct_give_back(dp->rx, &dp->rx_held, chains, n, true);
     free(d->fifo);
     free(d->scratch);
     memset(d, 0, sizeof(*d));

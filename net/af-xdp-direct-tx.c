@@ -28,10 +28,7 @@ static bool add_spans(const AfXdpDatapath *dp, const char *p, uint64_t len,
     while (len > 0) {
         uint32_t piece = MIN(len, AF_XDP_FRAME_SIZE);
 
-        if (*n == max ||
-            (direct->page_size &&
-             (at - direct->front) / direct->page_size !=
-             (at - direct->front + piece - 1) / direct->page_size)) {
+        if (*n == max || !direct_in_page(direct, at, piece)) {
             return false;
         }
         spans[(*n)++] = (AfXdpSpan) { .addr = at, .len = piece };
@@ -98,9 +95,7 @@ bool direct_tx_send(AfXdpDatapath *dp, const AfXdpVringElem *elem,
     if (*result == AF_XDP_TX_QUEUED) {
         d->fifo[d->tail++ & d->mask] = (DirectSent) {
             .end = af_xdp_copy_tx_queued(dp->copy),
-            .number = held_number(&dp->tx_held),
-            .id = elem->id,
-            .n_slots = elem->n_slots,
+            .chain = held_chain(&dp->tx_held),
         };
         dp->stats.tx_direct++;
     }
@@ -118,7 +113,7 @@ bool direct_tx_reap(AfXdpDatapath *dp)
         if ((int32_t)(taken - sent->end) < 0) {
             return true;
         }
-        af_xdp_vring_push_id(dp->tx, sent->id, sent->n_slots, 0);
+        af_xdp_vring_push_id(dp->tx, sent->chain.id, sent->chain.n_slots, 0);
         d->head++;
     }
     return false;
@@ -137,28 +132,15 @@ void direct_tx_begin(AfXdpDatapath *dp)
 void direct_tx_end(AfXdpDatapath *dp)
 {
     DirectTx *d = &dp->tx_direct;
-    uint32_t n = d->tail - d->head, back, slots = 0;
-    g_autofree uint32_t *numbers = g_new(uint32_t, n);
+    uint32_t n = d->tail - d->head;
+    g_autofree DirectChain *chains = g_new(DirectChain, n);
 
     for (uint32_t i = 0; i < n; i++) {
-        numbers[i] = d->fifo[(d->head + i) & d->mask].number;
+        chains[i] = d->fifo[(d->head + i) & d->mask].chain;
     }
     /* A device may have sent what it has: once is enough. */
-    back = dp->direct.page_size ? 0 : direct_unpoppable(dp->tx_held.popped,
-                                                        numbers, n);
-    for (; d->head != d->tail; d->head++) {
-        const DirectSent *sent = &d->fifo[d->head & d->mask];
-
-        if (dp->tx_held.popped - 1 - sent->number < back) {
-            slots += sent->n_slots;
-        } else {
-            af_xdp_vring_push_id(dp->tx, sent->id, sent->n_slots, 0);
-            dp->stats.tx_lost++;
-        }
-    }
-    af_xdp_vring_flush(dp->tx);
-    af_xdp_vring_unpop_slots(dp->tx, slots);
-    dp->tx_held.popped -= back;
+    dp->stats.tx_lost += direct_give_back(dp->tx, &dp->tx_held, chains, n,
+                                          !dp->direct.page_size);
     free(d->fifo);
     memset(d, 0, sizeof(*d));
 }

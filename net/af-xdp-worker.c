@@ -99,10 +99,12 @@ static bool rx_want_kick(AfXdpWorker *w)
     return true;
 }
 
-/* Few buffers are posted: be told when there are more, or post them. */
-static void rx_low(AfXdpWorker *w)
+/*
+ * What the guest has is posted, which ended with @turn. If that is little: be
+ * told when there is more, or post it.
+ */
+static void rx_posted(AfXdpWorker *w, AfXdpTurn turn)
 {
-    AfXdpTurn turn = AF_XDP_TURN_LOW;
     bool kick = false, more = true;
 
     while (turn == AF_XDP_TURN_LOW && more && !(kick = rx_want_kick(w))) {
@@ -139,7 +141,7 @@ static void rx_turn(AfXdpWorker *w, AfXdpCopy *copy)
         break;
     case AF_XDP_TURN_LOW:
         if (!w->low) {
-            rx_low(w);
+            rx_posted(w, turn);
         }
         break;
     case AF_XDP_TURN_FAULT:
@@ -200,9 +202,8 @@ void worker_rx_kicked(AfXdpWorker *w)
     if (starved) {
         rx_all(w);
     }
-    if (af_xdp_datapath_direct(w->dp) &&
-        af_xdp_datapath_rx_refill(w->dp) != AF_XDP_TURN_DONE) {
-        rx_low(w);
+    if (af_xdp_datapath_direct(w->dp)) {
+        rx_posted(w, af_xdp_datapath_rx_refill(w->dp));
     }
     if (starved && !w->starved) {
         worker_sources_update(w);

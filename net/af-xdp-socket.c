@@ -625,9 +625,6 @@ static void submit_before_wakeup(void)
 int af_xdp_socket_kick_tx(AfXdpSocket *s)
 {
     submit_before_wakeup();
-    if (s->ifindex == 0) {
-        return -ENXIO;
-    }
     if (!xsk_ring_prod__needs_wakeup(&s->tx)) {
         return 0;
     }

@@ -402,20 +402,25 @@ static void prepare_memory(AfXdpVhost *v)
                        v->features & (1ULL << VIRTIO_NET_F_MRG_RXBUF));
 }
 
-/* Where a packed ring is for the log; split: nothing is written. */
-static uint64_t find_desc(const AfXdpVhost *v, const AfXdpVringConfig *config)
+/*
+ * Where packed rings are for the log; of split ones nothing is written there.
+ * Their addresses are QEMU's, not the window's.
+ */
+static void find_descs(AfXdpVhost *v)
 {
     AfXdpMemory *plain = af_xdp_memory_new(v->regions, v->n_regions, NULL);
-    uint64_t gpa = 0;
 
-    if (plain &&
-        !af_xdp_memory_find_host(plain, config->desc,
-                                 config->num * sizeof(struct vring_desc),
-                                 &gpa)) {
-        gpa = 0;
+    for (int i = 0; i < AF_XDP_RINGS; i++) {
+        AfXdpVringConfig *config = &v->ring[i].config;
+
+        if (!plain || !v->ring[i].ready ||
+            !af_xdp_memory_find_host(plain, config->desc,
+                                     config->num * sizeof(struct vring_desc),
+                                     &config->desc_gpa)) {
+            config->desc_gpa = 0;
+        }
     }
     af_xdp_memory_free(plain);
-    return gpa;
 }
 
 static int vhost_start(AfXdpVhost *v)
@@ -438,8 +443,8 @@ static int vhost_start(AfXdpVhost *v)
         config->writable = i == AF_XDP_RX;
         config->memory = v->memory;
         config->log = current_log(v);
-        config->desc_gpa = v->ring[i].ready ? find_desc(v, config) : 0;
     }
+    find_descs(v);
 
     /* The socket changes hands, see af_xdp_update_handlers(). */
     af_xdp_queue_lend(v->s, true);

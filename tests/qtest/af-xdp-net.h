@@ -54,6 +54,11 @@ void axt_add_zero_copy(const char *name, void (*func)(void));
 void axt_add_zero_copy_data(const char *name, const void *data,
                             GTestDataFunc func);
 
+/* axt_add_fast: twice, with and without guest zero-copy. */
+void axt_add_fast(const char *name, void (*func)(void));
+void axt_add_fast_data(const char *name, const void *data,
+                       GTestDataFunc func);
+
 /* axt_vhost: do packets go past the main loop in the running test? */
 bool axt_vhost(void);
 

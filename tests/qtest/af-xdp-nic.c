@@ -113,6 +113,17 @@ void axt_add_zero_copy(const char *name, void (*func)(void))
     axt_add_zero_copy_data(name, (const void *)func, plain_test);
 }
 
+void axt_add_fast_data(const char *name, const void *data, GTestDataFunc func)
+{
+    axt_add_vhost_data(name, data, func);
+    axt_add_zero_copy_data(name, data, func);
+}
+
+void axt_add_fast(const char *name, void (*func)(void))
+{
+    axt_add_fast_data(name, (const void *)func, plain_test);
+}
+
 void axt_add_copy_data(const char *name, const void *data, GTestDataFunc func)
 {
     add_path_test("af-xdp", name, copy_path, data, func);

@@ -25,7 +25,6 @@ typedef struct AxtVirtioConfig {
     bool indirect;              /* every buffer in a table of its own */
     bool not_mergeable;         /* then a packet must fit AXT_RX_BUF */
     bool mtu;                   /* negotiate VIRTIO_NET_F_MTU */
-    bool empties;               /* receive buffers may come back unused */
     bool honest_kicks;          /* only when the device wants them */
     bool msix;                  /* a vector for each virtqueue, AxtVq.msi */
     unsigned rx_size;           /* of rings; 0: as the device offers */

@@ -28,72 +28,59 @@ typedef struct Hostile {
     GRand *rand;
 } Hostile;
 
-/* What goes into descriptor @i of @q. */
+/* Where descriptor @i of @q points to; its length is AXT_RX_BUF or as set. */
 typedef struct Attack {
     const char *name;
-    void (*choose)(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                   uint32_t *len);
+    uint64_t (*choose)(Hostile *h, AxtVq *q, unsigned i, uint32_t *len);
 } Attack;
 
-static void same(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                 uint32_t *len)
+static uint64_t same(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
-    *gpa = q->bufs;
-    *len = AXT_RX_BUF;
+    return q->bufs;
 }
 
-static void overlapping(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                        uint32_t *len)
+static uint64_t overlapping(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
-    *gpa = q->bufs + 100 * i;
-    *len = AXT_RX_BUF;
+    return q->bufs + 100 * i;
 }
 
 /* Descriptors, the index of used buffers and all the rest of it. */
-static void own_ring(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                     uint32_t *len)
+static uint64_t own_ring(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
-    *gpa = q->vq->desc + 64 * i;
     *len = 1530;
+    return q->vq->desc + 64 * i;
 }
 
 /* The one of the other direction. */
-static void other_ring(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                       uint32_t *len)
+static uint64_t other_ring(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
     AxtVirtio *v = axt_virtio(h->z.net.nic);
 
-    *gpa = (q == &v->rx[0] ? v->tx[0].vq : v->rx[0].vq)->desc + 16 * i;
     *len = 1600;
+    return (q == &v->rx[0] ? v->tx[0].vq : v->rx[0].vq)->desc + 16 * i;
 }
 
-static void anywhere(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                     uint32_t *len)
+static uint64_t anywhere(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
-    *gpa = q->bufs + g_rand_int_range(h->rand, 0, 64 * KiB);
     *len = g_rand_int_range(h->rand, 0, 3 * AXT_RX_BUF);
+    return q->bufs + g_rand_int_range(h->rand, 0, 64 * KiB);
 }
 
-static void first_bytes(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                        uint32_t *len)
+static uint64_t first_bytes(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
-    *gpa = 64 * i;
-    *len = AXT_RX_BUF;
+    return 64 * i;
 }
 
-static void last_bytes(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                       uint32_t *len)
+static uint64_t last_bytes(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
     *len = 1400 + 4 * i;
-    *gpa = AXT_RAM_SIZE - *len;
+    return AXT_RAM_SIZE - *len;
 }
 
 /* Two backends, each with a part. */
-static void across(Hostile *h, AxtVq *q, unsigned i, uint64_t *gpa,
-                   uint32_t *len)
+static uint64_t across(Hostile *h, AxtVq *q, unsigned i, uint32_t *len)
 {
-    *gpa = AXT_RAM_SIZE / 2 - 24 * i;
-    *len = AXT_RX_BUF;
+    return AXT_RAM_SIZE / 2 - 24 * i;
 }
 
 static const Attack attacks[] = {
@@ -157,10 +144,9 @@ static void attack(Hostile *h, const Attack *a, AxtVq *q, bool rx)
 
     while (g_get_monotonic_time() < end) {
         for (i = 0; i < r->size; i++) {
-            uint64_t gpa;
-            uint32_t len;
+            uint32_t len = AXT_RX_BUF;
+            uint64_t gpa = a->choose(h, q, i, &len);
 
-            a->choose(h, q, i, &gpa, &len);
             qatomic_set(&r->desc[i].addr, cpu_to_le64(gpa));
             qatomic_set(&r->desc[i].len, cpu_to_le32(MIN(len, rx ? len
                                                                  : 1500)));

@@ -73,7 +73,7 @@ static void test_migrate(const void *opaque)
 {
     const Case *c = opaque;
     const AxtRam ram = { .size = RAM_SIZE };
-    const AxtVirtioConfig driver = { .empties = true, .tx_slots = 64 };
+    const AxtVirtioConfig driver = { .tx_slots = 64 };
     g_autofree char *dir = g_dir_make_tmp("axt-XXXXXX", NULL);
     g_autofree char *path = g_strconcat(dir, "/socket", NULL);
     g_autofree char *uri = g_strconcat("unix:", path, NULL);

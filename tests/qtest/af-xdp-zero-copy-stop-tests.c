@@ -276,7 +276,6 @@ static void setup(Stop *s, const AxtZcConfig *config)
 {
     memset(s, 0, sizeof(*s));
     s->config = *config;
-    s->config.virtio.empties = true;
     s->config.ram.hugetlb = axt_wire_given();
     axt_zc_start(&s->z, &s->config);
     s->rand = g_rand_new_with_seed(7);
@@ -373,19 +372,26 @@ static void test_reset(const void *opaque)
     teardown(&s, "reset");
 }
 
+/* @n stops, in the @n_ways ways @by in turn. */
+static void stops(const AxtZcConfig *config, const StopWay *by,
+                  unsigned n_ways, unsigned n, const char *name)
+{
+    unsigned i;
+    Stop s;
+
+    setup(&s, config);
+    for (i = 0; i < n; i++) {
+        one_stop(&s, &by[i % n_ways]);
+    }
+    teardown(&s, name);
+}
+
 static void test_way(const void *opaque)
 {
     const StopWay *way = opaque;
     const AxtZcConfig config = { .ram.size = RAM_SIZE, .canary = true };
-    const unsigned n = rounds(8, 50);
-    unsigned i;
-    Stop s;
 
-    setup(&s, &config);
-    for (i = 0; i < n; i++) {
-        one_stop(&s, way);
-    }
-    teardown(&s, way->name);
+    stops(&config, way, 1, rounds(8, 50), way->name);
 }
 
 /* A packet lies in several buffers, the first of which is not a packet. */
@@ -396,15 +402,8 @@ static void test_jumbo(void)
         .canary = true,
         .mtu = 9000,
     };
-    const unsigned n = rounds(10, 100);
-    unsigned i;
-    Stop s;
 
-    setup(&s, &config);
-    for (i = 0; i < n; i++) {
-        one_stop(&s, &ways[i % 2]);
-    }
-    teardown(&s, "jumbo frames");
+    stops(&config, ways, 2, rounds(10, 100), "jumbo frames");
 }
 
 /* --- Queue pairs --- */

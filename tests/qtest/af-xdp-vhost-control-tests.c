@@ -653,21 +653,21 @@ void axt_add_vhost_control_tests(void)
 {
     axt_add("life/netdev-del-same-name", test_netdev_del_same_name);
     axt_add_vhost("calls/vectors", test_vectors);
-    axt_add_vhost_data("control/stop-cont/split", GINT_TO_POINTER(false),
-                       test_stop_cont);
-    axt_add_vhost_data("control/stop-cont/packed", GINT_TO_POINTER(true),
-                       test_stop_cont);
+    axt_add_fast_data("control/stop-cont/split", GINT_TO_POINTER(false),
+                      test_stop_cont);
+    axt_add_fast_data("control/stop-cont/packed", GINT_TO_POINTER(true),
+                      test_stop_cont);
     axt_add_vhost("control/rebind", test_rebind);
     axt_add_vhost("control/set-link", test_set_link);
-    axt_add_vhost("control/memory", test_memory);
-    axt_add_vhost("control/memory-away", test_memory_away);
+    axt_add_fast("control/memory", test_memory);
+    axt_add_fast("control/memory-away", test_memory_away);
     axt_add_vhost("control/unplug", test_unplug);
-    axt_add_vhost_data("control/query/split", GINT_TO_POINTER(false),
-                       test_query);
-    axt_add_vhost_data("control/query/packed", GINT_TO_POINTER(true),
-                       test_query);
+    axt_add_fast_data("control/query/split", GINT_TO_POINTER(false),
+                      test_query);
+    axt_add_fast_data("control/query/packed", GINT_TO_POINTER(true),
+                      test_query);
     axt_add_vhost("control/pairs", test_pairs);
     axt_add_vhost("control/iothreads", test_iothreads);
-    axt_add_vhost("tx-flood", test_tx_flood);
-    axt_add_vhost("idle", test_idle);
+    axt_add_fast("tx-flood", test_tx_flood);
+    axt_add_fast("idle", test_idle);
 }

@@ -723,11 +723,11 @@ static void test_broken_stop(void)
 
 void axt_add_vhost_hostile_tests(void)
 {
-    axt_add_vhost_data("broken/split", GINT_TO_POINTER(false), test_attacks);
-    axt_add_vhost_data("broken/packed", GINT_TO_POINTER(true), test_attacks);
-    axt_add_vhost("broken/kicks", test_kicks);
-    axt_add_vhost("broken/used-rewritten", test_used_rewritten);
-    axt_add_vhost("broken/addresses", test_addresses);
-    axt_add_vhost("broken/half-start", test_half_start);
-    axt_add_vhost("broken/stop", test_broken_stop);
+    axt_add_fast_data("broken/split", GINT_TO_POINTER(false), test_attacks);
+    axt_add_fast_data("broken/packed", GINT_TO_POINTER(true), test_attacks);
+    axt_add_fast("broken/kicks", test_kicks);
+    axt_add_fast("broken/used-rewritten", test_used_rewritten);
+    axt_add_fast("broken/addresses", test_addresses);
+    axt_add_fast("broken/half-start", test_half_start);
+    axt_add_fast("broken/stop", test_broken_stop);
 }

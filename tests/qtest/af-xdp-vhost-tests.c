@@ -372,11 +372,11 @@ static void test_interrupts(void)
 void axt_add_vhost_tests(void)
 {
     axt_add_vhost("features", test_features);
-    axt_add_vhost_data("layouts/split", GINT_TO_POINTER(false), test_layouts);
-    axt_add_vhost_data("layouts/packed", GINT_TO_POINTER(true), test_layouts);
-    axt_add_vhost("layouts/legacy", test_legacy);
-    axt_add_vhost("layouts/modern-only", test_modern_only);
-    axt_add_vhost("rings/wrap", test_wrap);
-    axt_add_vhost("rings/sizes", test_ring_sizes);
+    axt_add_fast_data("layouts/split", GINT_TO_POINTER(false), test_layouts);
+    axt_add_fast_data("layouts/packed", GINT_TO_POINTER(true), test_layouts);
+    axt_add_fast("layouts/legacy", test_legacy);
+    axt_add_fast("layouts/modern-only", test_modern_only);
+    axt_add_fast("rings/wrap", test_wrap);
+    axt_add_fast("rings/sizes", test_ring_sizes);
     axt_add_vhost("calls/interrupts", test_interrupts);
 }

@@ -35,6 +35,20 @@ fetch_kernel()
     done
 }
 
+# fetch_headers CONF NAME DIR: what modules for the kernel NAME are built with,
+# downloaded to DIR
+fetch_headers()
+{
+    local headers=${2/#linux-image-/linux-headers-} part
+    local -a parts
+    mapfile -t parts < <(apt-cache -c "$1" depends "$headers" | sed -n \
+        's/^ *Depends: \(linux-\(headers\|kbuild\)-[0-9].*\)$/\1/p')
+    mkdir -p -- "$3"
+    for part in "$headers" "${parts[@]}"; do
+        (cd -- "$3" && apt-get -c "$1" download "$part") || return
+    done
+}
+
 # unpack_kernel DIR TREE: unpack the packages in DIR; sets KERNEL_RELEASE
 unpack_kernel()
 {

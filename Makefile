@@ -43,7 +43,7 @@ help:
 	@echo '  TARGET=NAME     this one only: $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))'
 	@echo
 	@echo 'Variables of make netkit-shell (more: scripts/run-in-vm --help):'
-	@echo '  NIC=KIND        of the VM: virtio, igb or none (virtio)'
+	@echo '  NIC=KIND        of the VM: virtio, igb, test or none (virtio)'
 	@echo
 	@echo 'Variables of make bench (more: scripts/bench --help, tests/bench/README.rst):'
 	@echo '  QUICK=1         short, not to be quoted'

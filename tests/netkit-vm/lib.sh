@@ -3,14 +3,46 @@
 #
 # For the tests that run inside the VM. Sourced, in the repository's directory.
 
+# wait_for COMMAND...: until it succeeds, 10 seconds at most
+wait_for()
+{
+    local i
+    for ((i = 0; i < 100; i++)); do
+        if "$@"; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    echo "has not come about: $*"
+    return 1
+}
+
+# nic_fault NAME VALUE [NIC]: have the test NIC do that, see nic/README.rst
+nic_fault()
+{
+    echo "$2" > "/sys/kernel/debug/axnic/${3:-0}/$1"
+}
+
+# nic_unplug NIC, nic_plug NIC: take the test NIC out, and put it back
+nic_unplug()
+{
+    echo "axnic.$1" > /sys/bus/platform/drivers/axnic/unbind
+}
+
+nic_plug()
+{
+    echo "axnic.$1" > /sys/bus/platform/drivers/axnic/bind
+}
+
 # prepare_wire DEVICE PEER: bring nic0 and wire0 up under these names
 prepare_wire()
 {
     local name
     if [ "$NIC" != virtio ]; then
         ethtool -L nic0 combined "$NIC_QUEUES"
-        # Shorter than the guest's, see af-xdp-device-zero-copy-tests.c
-        ethtool -G nic0 rx 80
+        # Shorter than the guest's, see af-xdp-device-zero-copy-tests.c; 80 is
+        # igb's shortest, which the test NIC would round up.
+        ethtool -G nic0 rx "$([ "$NIC" = igb ] && echo 80 || echo 64)"
     fi
     ip link set nic0 name "$1"
     ip link set wire0 name "$2"

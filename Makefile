@@ -14,7 +14,8 @@ export BUILD QEMU_SRC APT_MIRROR DEPS V
 
 help:
 	@echo 'Targets:'
-	@echo '  make build      QEMU with our af-xdp: $(BUILD)/bin/qemu-system-x86_64'
+	@echo '  make build      QEMU with our af-xdp: $(BUILD)/bin/qemu-system-x86_64,'
+	@echo '                  and the tool for the host, $(BUILD)/bin/qemu-af-xdp'
 	@echo '  make demo       build, then a guest and the host exchange packets over veth'
 	@echo '  make check      build, then run every test suite and print a summary: about'
 	@echo '                  10 minutes on 2 cores, beside the build'

@@ -344,6 +344,9 @@ build_core()
     shift
     if [ ! -f "$dir/build.ninja" ]; then
         rm -rf -- "$dir"
+        if [ -f "$PRISTINE/VERSION" ]; then
+            options+=("-Dqemu_version=$(< "$PRISTINE/VERSION")")
+        fi
         meson setup "$dir" "$TOP" "${options[@]}" || return
     fi
     ninja -C "$dir" "$@"

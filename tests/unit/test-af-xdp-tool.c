@@ -13,6 +13,7 @@
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include "bound.h"
 #include "flow.h"
 #include "journal.h"
 #include "link.h"
@@ -21,6 +22,7 @@
 #include "options.h"
 #include "queues.h"
 #include "rss.h"
+#include "sockets.h"
 #include "undo.h"
 #include "net/af-xdp-error.h"
 
@@ -495,6 +497,37 @@ static void test_journal_elsewhere(Fixture *f, gconstpointer data)
     g_assert_cmpint(journal_elsewhere(journal), ==, 1);
 }
 
+/* A queue in use whose socket is nowhere; leased ones have it elsewhere. */
+static void test_bound(void)
+{
+    g_autoptr(GArray) queues = g_array_new(FALSE, FALSE, sizeof(Queue));
+    g_autoptr(GArray) sockets = g_array_new(FALSE, FALSE, sizeof(Socket));
+    const Queue some[] = {
+        { .id = 1 },
+        { .id = 2, .xsk = true, .leased = true },
+        { .id = 3, .xsk = true },
+        { .id = 4, .xsk = true },
+    };
+    Socket socket = { .ifindex = 7, .queue = 3 };
+    const Queue *lost;
+
+    g_array_append_vals(queues, some, ARRAY_SIZE(some));
+    g_assert_null(bound_lost(queues, 7, NULL));
+    g_assert_null(bound_lost(NULL, 7, sockets));
+    lost = bound_lost(queues, 7, sockets);
+    g_assert_cmpint(lost->id, ==, 3);
+    g_array_append_val(sockets, socket);
+    lost = bound_lost(queues, 7, sockets);
+    g_assert_cmpint(lost->id, ==, 4);
+    /* The same queue of another device */
+    socket = (Socket) { .ifindex = 8, .queue = 4 };
+    g_array_append_val(sockets, socket);
+    g_assert_nonnull(bound_lost(queues, 7, sockets));
+    socket.ifindex = 7;
+    g_array_append_val(sockets, socket);
+    g_assert_null(bound_lost(queues, 7, sockets));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -509,6 +542,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tool/rss/base", test_rss_base);
     g_test_add_func("/tool/flow", test_flow);
     g_test_add_func("/tool/netdev", test_netdev);
+    g_test_add_func("/tool/bound", test_bound);
     g_test_add("/tool/journal/entry", Fixture, NULL, set_up, test_journal,
                tear_down);
     g_test_add("/tool/journal/broken", Fixture, NULL, set_up,

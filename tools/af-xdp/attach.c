@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "bound.h"
 #include "host.h"
 #include "link.h"
 #include "queues.h"
@@ -107,7 +108,8 @@ static bool take_away(const Tool *tool, Host *host, const char *vm,
     vms = host_vms(host);
     if (vms->len == 0 || (tool->dry_run && vms->len == 1)) {
         return !tool_step(tool, "take the XDP program off '%s'", host->nic) ||
-               host_remove(tool, host, errp);
+               (bound_check(host->nic, host->ifindex, errp) &&
+                host_remove(tool, host, errp));
     }
     return true;
 }
@@ -122,7 +124,8 @@ static Host *open_clean(const Tool *tool, const char *nic, int ifindex,
     if (err && g_error_matches(err, AF_XDP_ERROR, ESTALE)) {
         g_clear_error(&err);
         if (tool_step(tool, "remove what is left in the BPF file system of "
-                      "'%s'", nic)) {
+                      "'%s'", nic) &&
+            bound_check(nic, ifindex, errp)) {
             host_clean(tool, nic, errp);
         }
     } else if (err) {
@@ -321,8 +324,10 @@ static bool attach_all(const Tool *tool, const Attach *attach,
 
         tool_step(tool, "attach the XDP program to '%s' in %s mode",
                   attach->nic.name, ebpf_af_xdp_mode_name(mode));
-        host = host_attach(tool, attach->nic.name, attach->nic.ifindex,
-                           attach->nic_queues, mode, errp);
+        if (bound_check(attach->nic.name, attach->nic.ifindex, errp)) {
+            host = host_attach(tool, attach->nic.name, attach->nic.ifindex,
+                               attach->nic_queues, mode, errp);
+        }
         if (!host) {
             entry_remove(entry, NULL);
             return false;

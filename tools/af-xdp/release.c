@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include <net/if.h>
+#include "bound.h"
 #include "host.h"
 #include "link.h"
 #include "nic.h"
@@ -144,7 +145,8 @@ static unsigned remove_pins(const Tool *tool, const Release *release,
         }
         found++;
         if (tool_step(tool, "remove the program and the pins '%s'", file) &&
-            !host_clean_file(tool, file, &err)) {
+            (!bound_check(file, ifindex, &err) ||
+             !host_clean_file(tool, file, &err))) {
             tool_warn(tool, err);
             (*failed)++;
         }

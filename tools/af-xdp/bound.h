@@ -13,6 +13,8 @@
 #ifndef AF_XDP_TOOL_BOUND_H
 #define AF_XDP_TOOL_BOUND_H
 
+#include "journal.h"
+#include "link.h"
 #include "queues.h"
 
 /*
@@ -31,5 +33,13 @@ const Queue *bound_lost(const GArray *queues, int ifindex,
  * Returns false with @errp set if one was not.
  */
 bool bound_check(const char *nic, int ifindex, GError **errp);
+
+/*
+ * bound_wait: wait until no queue of the lease @entry has a socket, a second at
+ * most. A note says which process has one even then.
+ * @link, @nsid: its netkit device, and where that is (see link.h).
+ */
+void bound_wait(const Tool *tool, const Entry *entry, const Link *link,
+                int32_t nsid);
 
 #endif /* AF_XDP_TOOL_BOUND_H */

@@ -9,6 +9,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "bound.h"
 #include "host.h"
 #include "link.h"
 #include "netns.h"
@@ -131,6 +132,7 @@ bool lease_undo(const Tool *tool, Entry *entry, GError **errp)
                        where ? " in namespace " : "", where ?: "")) {
             return true;
         }
+        bound_wait(tool, entry, &link, nsid);
         ret = link_delete(link.ifindex, nsid, &words);
         if (ret && ret != -ENODEV) {
             af_xdp_error_set(errp, -ret, NULL,

@@ -273,8 +273,8 @@ static void error_lease(const Lease *lease, int errnum, uint32_t queue,
         break;
     case EOPNOTSUPP:
         hint = "Its driver cannot manage single queues, or not in its present "
-               "state. Of Linux 7.2's drivers mlx5 (ConnectX-7 and later) and "
-               "gve can, and have driver zero-copy too.";
+               "state. Of Linux 7.2's drivers mlx5 and gve can, and have "
+               "driver zero-copy too.";
         break;
     case EBUSY:
         hint = "The queue is leased or used already: 'qemu-af-xdp status' and "

@@ -441,6 +441,10 @@ static void print_attach(const Tool *tool, const Attach *attach, Host *host)
         tool_say(tool, "-netdev %s", *each);
         json_array_add_string_element(netdevs, *each);
     }
+    if (line.ifname == attach->nic.name && !*attach->nic.kind) {
+        tool_say(tool, "That is for a guest on '%s' itself; for leased queues "
+                 "'lease' prints another.", attach->nic.name);
+    }
     for (guint i = 0; i < queues->len; i++) {
         json_array_add_int_element(list, g_array_index(queues, uint32_t, i));
     }

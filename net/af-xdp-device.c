@@ -1,5 +1,5 @@
 /*
- * AF_XDP: what the kernel says of a network device, now and later
+ * AF_XDP: what the kernel says of a network device, now
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,35 +14,14 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
-#include "net/af-xdp-device.h"
+#include "net/af-xdp-device-int.h"
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-uapi.h"
-
-/*
- * Room for one datagram of the kernel's. A link with many alternative names
- * outgrows libmnl's 8 KiB; iproute2 reads with as much as this.
- */
-#define NL_BUF_SIZE (32 * 1024)
 
 /* Room for our requests: a header, a name, a few numbers. */
 #define NL_REQUEST_SIZE 256
 
-/*
- * Datagrams read per call of the watch. Other devices' events arrive as well,
- * and on a host that creates hundreds of them the main loop must get its turn.
- */
-#define WATCH_BUDGET 64
-
-struct AfXdpDeviceWatch {
-    struct mnl_socket *nl;
-    int ifindex;
-    bool gone;
-    bool overrun;               /* the kernel dropped messages to us */
-    AfXdpDevice last;           /* the state reported last */
-    char buf[NL_BUF_SIZE] QEMU_ALIGNED(8);
-};
-
-static struct mnl_socket *nl_open(int bus, int flags, unsigned groups)
+struct mnl_socket *device_nl_open(int bus, int flags, unsigned groups)
 {
     struct mnl_socket *nl = mnl_socket_open2(bus, flags | SOCK_CLOEXEC);
     int saved_errno;
@@ -123,11 +102,7 @@ static void parse_xdp(const struct nlattr *xdp, AfXdpDevice *dev)
     }
 }
 
-/*
- * Fill in @dev with what an RTM_NEWLINK message says. Some say little: news of
- * a wireless device come without its name and MTU.
- */
-static void parse_link(const struct nlmsghdr *nlh, AfXdpDevice *dev)
+void device_parse_link(const struct nlmsghdr *nlh, AfXdpDevice *dev)
 {
     const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
     const struct nlattr *attr;
@@ -163,16 +138,12 @@ static void parse_link(const struct nlmsghdr *nlh, AfXdpDevice *dev)
 static int link_cb(const struct nlmsghdr *nlh, void *opaque)
 {
     if (nlh->nlmsg_type == RTM_NEWLINK) {
-        parse_link(nlh, opaque);
+        device_parse_link(nlh, opaque);
     }
     return MNL_CB_OK;
 }
 
-/*
- * Ask for one link, by @ifname, or by @ifindex if that is NULL.
- * Returns 0 or a negative errno.
- */
-static int link_get(const char *ifname, int ifindex, AfXdpDevice *dev)
+int device_get(const char *ifname, int ifindex, AfXdpDevice *dev)
 {
     char request[NL_REQUEST_SIZE] QEMU_ALIGNED(8);
     struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
@@ -180,7 +151,7 @@ static int link_get(const char *ifname, int ifindex, AfXdpDevice *dev)
     struct ifinfomsg *ifi;
     int ret;
 
-    nl = nl_open(NETLINK_ROUTE, 0, 0);
+    nl = device_nl_open(NETLINK_ROUTE, 0, 0);
     if (!nl) {
         return -errno;
     }
@@ -265,7 +236,7 @@ static bool queues_from_netdev_family(AfXdpDevice *dev)
     struct nlmsghdr *nlh;
     uint16_t family = 0;
 
-    nl = nl_open(NETLINK_GENERIC, 0, 0);
+    nl = device_nl_open(NETLINK_GENERIC, 0, 0);
     if (!nl) {
         return false;
     }
@@ -304,7 +275,7 @@ static void queues_from_channels(AfXdpDevice *dev)
         return;
     }
     /* Any socket takes ioctls about devices. */
-    nl = nl_open(NETLINK_ROUTE, 0, 0);
+    nl = device_nl_open(NETLINK_ROUTE, 0, 0);
     if (!nl) {
         return;
     }
@@ -324,7 +295,7 @@ static void find_driver(AfXdpDevice *dev)
 {
     struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
     struct ifreq ifr = { .ifr_data = (void *)&info };
-    struct mnl_socket *nl = nl_open(NETLINK_ROUTE, 0, 0);
+    struct mnl_socket *nl = device_nl_open(NETLINK_ROUTE, 0, 0);
 
     if (!nl) {
         return;
@@ -339,7 +310,7 @@ static void find_driver(AfXdpDevice *dev)
 
 bool af_xdp_device_query(const char *ifname, AfXdpDevice *dev, GError **errp)
 {
-    int ret = link_get(ifname, 0, dev);
+    int ret = device_get(ifname, 0, dev);
 
     if (ret == -ENODEV) {
         g_autofree char *hint = af_xdp_error_name_hint(
@@ -429,151 +400,4 @@ bool af_xdp_device_check(const AfXdpDevice *dev, uint32_t first_queue,
         return false;
     }
     return true;
-}
-
-AfXdpDeviceWatch *af_xdp_device_watch_new(int ifindex, GError **errp)
-{
-    AfXdpDeviceWatch *watch = g_new0(AfXdpDeviceWatch, 1);
-    int ret;
-
-    watch->ifindex = ifindex;
-    watch->nl = nl_open(NETLINK_ROUTE, SOCK_NONBLOCK, RTMGRP_LINK);
-    /* Subscribe first, then look: nothing happens unseen in between. */
-    ret = watch->nl ? link_get(NULL, ifindex, &watch->last) : -errno;
-    if (ret < 0) {
-        af_xdp_error_step(errp, AF_XDP_STEP_DEVICE, -ret, NULL, -1,
-                          "cannot watch interface %d", ifindex);
-        af_xdp_device_watch_free(watch);
-        return NULL;
-    }
-    return watch;
-}
-
-void af_xdp_device_watch_free(AfXdpDeviceWatch *watch)
-{
-    if (!watch) {
-        return;
-    }
-    if (watch->nl) {
-        mnl_socket_close(watch->nl);
-    }
-    g_free(watch);
-}
-
-int af_xdp_device_watch_fd(const AfXdpDeviceWatch *watch)
-{
-    return mnl_socket_get_fd(watch->nl);
-}
-
-static void watch_gone(AfXdpDeviceWatch *watch, bool moved,
-                       AfXdpDeviceEvent *ev)
-{
-    watch->gone = true;
-    watch->last.up = false;
-    ev->changes |= AF_XDP_DEVICE_GONE;
-    ev->moved = moved;
-}
-
-/* The device is now as @dev says. */
-static void watch_update(AfXdpDeviceWatch *watch, const AfXdpDevice *dev,
-                         AfXdpDeviceEvent *ev)
-{
-    if (dev->up != watch->last.up) {
-        ev->changes |= dev->up ? AF_XDP_DEVICE_UP : AF_XDP_DEVICE_DOWN;
-    }
-    if (strcmp(dev->name, watch->last.name)) {
-        ev->changes |= AF_XDP_DEVICE_RENAMED;
-    }
-    if (dev->mtu != watch->last.mtu) {
-        ev->changes |= AF_XDP_DEVICE_MTU;
-    }
-    watch->last = *dev;
-}
-
-static void watch_message(AfXdpDeviceWatch *watch, const struct nlmsghdr *nlh,
-                          AfXdpDeviceEvent *ev)
-{
-    const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-    const struct nlattr *attr;
-    bool moved = false;
-
-    if (nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK) {
-        return;
-    }
-    /*
-     * Leaving a bridge is an RTM_DELLINK too, of the bridge's address family:
-     * the device itself stays.
-     */
-    if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi) ||
-        ifi->ifi_family != AF_UNSPEC || ifi->ifi_index != watch->ifindex) {
-        return;
-    }
-    if (nlh->nlmsg_type == RTM_NEWLINK) {
-        AfXdpDevice dev = watch->last;
-
-        parse_link(nlh, &dev);
-        watch_update(watch, &dev, ev);
-        return;
-    }
-    mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
-        if (mnl_attr_get_type(attr) == IFLA_NEW_NETNSID) {
-            moved = true;
-        }
-    }
-    watch_gone(watch, moved, ev);
-}
-
-/*
- * Look at the device instead of at messages. Only once the queue is empty: the
- * messages in it are older than this look.
- */
-static void watch_resync(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
-{
-    AfXdpDevice dev;
-    int ret = link_get(NULL, watch->ifindex, &dev);
-
-    if (ret == 0) {
-        watch->overrun = false;
-        watch_update(watch, &dev, ev);
-    } else if (ret == -ENODEV) {
-        watch->overrun = false;
-        watch_gone(watch, false, ev);
-    }
-    /* Out of memory or descriptors: the next message is another chance. */
-}
-
-bool af_xdp_device_watch_read(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
-{
-    memset(ev, 0, sizeof(*ev));
-
-    for (int i = 0; i < WATCH_BUDGET; i++) {
-        const struct nlmsghdr *nlh = (const void *)watch->buf;
-        ssize_t ret = mnl_socket_recvfrom(watch->nl, watch->buf,
-                                          sizeof(watch->buf));
-        int len;
-
-        if (ret < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
-            /* Dropped for want of room, in the kernel or in our buffer. */
-            watch->overrun = true;
-            continue;
-        }
-        if (ret < 0 && errno == EINTR) {
-            continue;
-        }
-        if (ret <= 0) {
-            if (watch->overrun && !watch->gone) {
-                watch_resync(watch, ev);
-            }
-            break;
-        }
-        for (len = ret; mnl_nlmsg_ok(nlh, len) && !watch->gone;
-             nlh = mnl_nlmsg_next(nlh, &len)) {
-            watch_message(watch, nlh, ev);
-        }
-    }
-
-    ev->up = watch->last.up;
-    ev->mtu = watch->last.mtu;
-    memcpy(ev->name, watch->last.name, sizeof(ev->name));
-    return ev->changes;
 }

@@ -45,7 +45,7 @@ struct AfXdpCopy {
 
     /* Control only. */
     uint32_t queue;
-    bool zero_copy;             /* may be tried */
+    AfXdpBind bind;
     bool covered;               /* frames may be nowhere: see rx_reclaim() */
 };
 

@@ -140,7 +140,7 @@ static bool copy_open(AfXdpCopy *c, const AfXdpSocketConfig *config,
 }
 
 AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
-                           uint32_t frame_max, bool zero_copy, GError **errp)
+                           uint32_t frame_max, AfXdpBind bind, GError **errp)
 {
     AfXdpSocketConfig config = {
         .ifname = ifname,
@@ -149,12 +149,12 @@ AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
         .rx_size = RING_SIZE,
         .tx_size = RING_SIZE,
         .frame_max = frame_max,
-        .zero_copy = zero_copy,
+        .bind = bind,
     };
     AfXdpCopy *c = af_xdp_lines_new0(sizeof(*c));
 
     c->queue = queue;
-    c->zero_copy = zero_copy;
+    c->bind = bind;
     if (!copy_open(c, &config, NULL, errp)) {
         af_xdp_copy_free(c);
         return NULL;
@@ -177,6 +177,16 @@ static void copy_absent(AfXdpCopy *c)
     reset(c);
 }
 
+/* No socket for a moment; what the kernel has counted goes on. */
+static void copy_shut(AfXdpCopy *c, uint64_t *rx_dropped, uint64_t *tx_invalid)
+{
+    af_xdp_socket_stats(c->sock, rx_dropped, tx_invalid);
+    af_xdp_socket_free(c->sock);
+    c->sock = NULL;
+    af_xdp_umem_free(c->umem);
+    c->umem = NULL;
+}
+
 bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
 {
     AfXdpSocketConfig config = {
@@ -188,18 +198,14 @@ bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
         .rx_size = RING_SIZE,
         .tx_size = RING_SIZE,
         .frame_max = move->frame_max,
-        .zero_copy = c->zero_copy && !move->copy_mode,
+        .bind = move->copy_mode ? AF_XDP_BIND_COPY : c->bind,
         .patience = move->patience,
         .share = move->share ? move->share->sock : NULL,
     };
     uint64_t rx_dropped, tx_invalid;
     bool ok;
 
-    af_xdp_socket_stats(c->sock, &rx_dropped, &tx_invalid);
-    af_xdp_socket_free(c->sock);
-    c->sock = NULL;
-    af_xdp_umem_free(c->umem);
-    c->umem = NULL;
+    copy_shut(c, &rx_dropped, &tx_invalid);
     ok = copy_open(c, &config, move->place, errp);
     if (!ok) {
         copy_absent(c);
@@ -207,6 +213,21 @@ bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
     c->sock->rx_dropped = rx_dropped;
     c->sock->tx_invalid = tx_invalid;
     return ok;
+}
+
+void af_xdp_copy_close(AfXdpCopy *c)
+{
+    uint64_t rx_dropped, tx_invalid;
+
+    copy_shut(c, &rx_dropped, &tx_invalid);
+    copy_absent(c);
+    c->sock->rx_dropped = rx_dropped;
+    c->sock->tx_invalid = tx_invalid;
+}
+
+void af_xdp_copy_set_bind(AfXdpCopy *c, AfXdpBind bind)
+{
+    c->bind = bind;
 }
 
 void af_xdp_copy_free(AfXdpCopy *c)

@@ -64,16 +64,35 @@ static int nl_talk(struct mnl_socket *nl, struct nlmsghdr *nlh, mnl_cb_t cb,
     return 0;
 }
 
-static void parse_kind(const struct nlattr *linkinfo, AfXdpDevice *dev)
+static void parse_netkit(const struct nlattr *data, AfXdpDevice *dev)
 {
     const struct nlattr *attr;
 
+    mnl_attr_for_each_nested(attr, data) {
+        if (mnl_attr_get_type(attr) == AF_XDP_IFLA_NETKIT_PAIRING) {
+            dev->has_leases = true;
+        }
+    }
+}
+
+static void parse_kind(const struct nlattr *linkinfo, AfXdpDevice *dev)
+{
+    const struct nlattr *attr, *data = NULL;
+
     mnl_attr_for_each_nested(attr, linkinfo) {
-        if (mnl_attr_get_type(attr) == IFLA_INFO_KIND) {
+        switch (mnl_attr_get_type(attr)) {
+        case IFLA_INFO_KIND:
             g_strlcpy(dev->kind, mnl_attr_get_str(attr), sizeof(dev->kind));
+            break;
+        case IFLA_INFO_DATA:
+            data = attr;
+            break;
         }
     }
     dev->is_netkit = !strcmp(dev->kind, "netkit");
+    if (dev->is_netkit && data) {
+        parse_netkit(data, dev);
+    }
 }
 
 static void parse_xdp(const struct nlattr *xdp, AfXdpDevice *dev)
@@ -333,6 +352,11 @@ bool af_xdp_device_query(const char *ifname, AfXdpDevice *dev, GError **errp)
     return true;
 }
 
+bool af_xdp_device_is_leased(const AfXdpDevice *dev, uint32_t queue)
+{
+    return dev->is_netkit && dev->has_leases && queue > 0;
+}
+
 static void error_no_queue(const AfXdpDevice *dev, uint32_t first_queue,
                            uint32_t n_queues, bool rx, GError **errp)
 {
@@ -342,8 +366,9 @@ static void error_no_queue(const AfXdpDevice *dev, uint32_t first_queue,
     g_autofree char *hint = NULL;
 
     if (dev->is_netkit) {
-        hint = g_strdup("Lease the netkit device another queue of a NIC, or "
-                        "use queues that it has.");
+        hint = g_strdup("A netkit device has queue 0, and one more for each "
+                        "queue of a NIC that the host leases to it, "
+                        "as 'qemu-af-xdp lease' does; use queues that it has.");
     } else if (!*dev->kind) {
         hint = g_strdup_printf("'ethtool -L %s combined %" PRIu64 "' gives it "
                                "that many, if it can; 'ethtool -l %s' shows "

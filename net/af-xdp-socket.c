@@ -347,9 +347,9 @@ static bool mode_fits(const BindMode *mode, const AfXdpSocketConfig *config,
     bool jumbo = config->frame_max > af_xdp_umem_rx_room(umem);
 
     if (!mode->zero_copy) {
-        return true;
+        return config->bind != AF_XDP_BIND_ZERO_COPY;
     }
-    return config->zero_copy && mode->multi_buffer == jumbo &&
+    return config->bind != AF_XDP_BIND_COPY && mode->multi_buffer == jumbo &&
            !(mode->multi_buffer && af_xdp_umem_is_placed(umem));
 }
 
@@ -390,6 +390,24 @@ static int socket_bind_best(AfXdpSocket *s, const AfXdpSocketConfig *config,
         }
     }
     return ret;
+}
+
+static void error_bind(const AfXdpSocketConfig *config, int errnum,
+                       GError **errp)
+{
+    if (config->bind == AF_XDP_BIND_ZERO_COPY &&
+        (errnum == EOPNOTSUPP || errnum == EINVAL)) {
+        af_xdp_error_set(errp, errnum,
+                         "A queue that is leased from a NIC never sends in "
+                         "copy mode, so the NIC's driver must have AF_XDP "
+                         "zero-copy, and take the MTU and the number of "
+                         "queues: 'dmesg' may say why not.",
+                         "cannot bind an AF_XDP socket in driver zero-copy on "
+                         "'%s' queue %u", config->ifname, config->queue);
+        return;
+    }
+    af_xdp_error_step(errp, AF_XDP_STEP_BIND, errnum, config->ifname,
+                      config->queue, "cannot bind an AF_XDP socket");
 }
 
 /* Nothing here is needed to work, only to work well. */
@@ -444,9 +462,7 @@ static bool socket_setup(AfXdpSocket *s, const AfXdpSocketConfig *config,
     }
     s->ifindex = config->ifindex ?: find_device(config->ifname);
     if (s->ifindex < 0) {
-        errno = -s->ifindex;
-        af_xdp_error_step(errp, AF_XDP_STEP_BIND, errno, config->ifname,
-                          config->queue, "cannot bind an AF_XDP socket");
+        error_bind(config, -s->ifindex, errp);
         return false;
     }
     if (!socket_prepare(s, config, umem, errp)) {
@@ -454,8 +470,7 @@ static bool socket_setup(AfXdpSocket *s, const AfXdpSocketConfig *config,
     }
     ret = socket_bind_best(s, config, umem);
     if (ret < 0) {
-        af_xdp_error_step(errp, AF_XDP_STEP_BIND, -ret, config->ifname,
-                          config->queue, "cannot bind an AF_XDP socket");
+        error_bind(config, -ret, errp);
         return false;
     }
     return af_xdp_socket_check_mtu(config->ifname, config->queue,
@@ -629,6 +644,18 @@ int af_xdp_socket_kick_tx(AfXdpSocket *s)
         return 0;
     }
     return sendto(s->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? -errno : 0;
+}
+
+int af_xdp_socket_probe(const AfXdpSocket *s)
+{
+    if (s->ifindex == 0) {
+        return -ENXIO;
+    }
+    if (sendto(s->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 &&
+        (errno == ENETDOWN || errno == ENXIO || errno == ENODEV)) {
+        return errno == ENETDOWN ? -ENETDOWN : -ENXIO;
+    }
+    return 0;
 }
 
 void af_xdp_socket_kick_rx(AfXdpSocket *s)

@@ -76,13 +76,13 @@ typedef struct AfXdpCopy AfXdpCopy;
  * @fd: an unbound AF_XDP socket to use instead of a new one, or -1; taken
  *      over on success only.
  * @frame_max: longest Ethernet frame expected, in bytes.
- * @zero_copy: whether driver zero-copy may be tried.
+ * @bind: the kind of socket; it is kept for later ones of the queue.
  *
  * Makes a UMEM and a socket of its own and posts frames for reception.
  * Returns NULL and sets @errp on failure.
  */
 AfXdpCopy *af_xdp_copy_new(const char *ifname, uint32_t queue, int fd,
-                           uint32_t frame_max, bool zero_copy, GError **errp);
+                           uint32_t frame_max, AfXdpBind bind, GError **errp);
 
 /* Where af_xdp_copy_move() moves a queue. */
 typedef struct AfXdpMove {
@@ -93,7 +93,7 @@ typedef struct AfXdpMove {
     const AfXdpPlace *place;
     AfXdpCopy *share;       /* has registered that memory, or NULL */
     uint32_t patience;      /* ms until the kernel must have let go; 0: 500 */
-    bool copy_mode;         /* even if driver zero-copy was allowed at first */
+    bool copy_mode;         /* even if driver zero-copy was wanted at first */
 } AfXdpMove;
 
 /*
@@ -106,6 +106,15 @@ typedef struct AfXdpMove {
  * old memory is sure only after a success. The socket must not be a given one.
  */
 bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp);
+
+/*
+ * af_xdp_copy_close: close the socket: from here on all is as after a move that
+ * failed, for good or until a move that succeeds.
+ */
+void af_xdp_copy_close(AfXdpCopy *c);
+
+/* af_xdp_copy_set_bind: the kind of socket that later moves are to make. */
+void af_xdp_copy_set_bind(AfXdpCopy *c, AfXdpBind bind);
 
 /* af_xdp_copy_free: close the socket, return the memory. NULL is allowed. */
 void af_xdp_copy_free(AfXdpCopy *c);

@@ -35,6 +35,7 @@ typedef struct AfXdpDevice {
     uint32_t mtu;               /* bytes, without the Ethernet header */
     bool up;                    /* set up by the administrator */
     bool is_netkit;
+    bool has_leases;            /* a netkit; its queues from 1 on are leased */
     uint32_t rx_queues;         /* never too low; the number in use where */
     uint32_t tx_queues;         /* the kernel tells, else the allocated one */
     uint32_t xdp_prog_id;       /* XDP program attached, 0 if none */
@@ -61,6 +62,15 @@ bool af_xdp_device_query(const char *ifname, AfXdpDevice *dev, GError **errp);
  */
 bool af_xdp_device_check(const AfXdpDevice *dev, uint32_t first_queue,
                          uint32_t n_queues, GError **errp);
+
+/*
+ * af_xdp_device_is_leased: is @queue of @dev one of a NIC behind it?
+ *
+ * Since Linux 7.1 a netkit device has queue 0 of its own, and all others that
+ * it has are leased. From another network namespace than the NIC's the kernel
+ * does not tell more.
+ */
+bool af_xdp_device_is_leased(const AfXdpDevice *dev, uint32_t queue);
 
 /* What happened to a watched device; several can happen between two reads. */
 typedef enum AfXdpDeviceChange {

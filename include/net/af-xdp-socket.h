@@ -37,6 +37,13 @@
 /* An Ethernet header and one VLAN tag travel beside the MTU. */
 #define AF_XDP_FRAME_OVERHEAD (14u + 4u)
 
+/* Which kind of socket is wanted. */
+typedef enum AfXdpBind {
+    AF_XDP_BIND_COPY,       /* copy mode */
+    AF_XDP_BIND_BEST,       /* driver zero-copy, and copy mode if it fails */
+    AF_XDP_BIND_ZERO_COPY,  /* driver zero-copy or nothing */
+} AfXdpBind;
+
 typedef struct AfXdpSocket AfXdpSocket;
 
 typedef struct AfXdpSocketConfig {
@@ -46,7 +53,7 @@ typedef struct AfXdpSocketConfig {
     uint32_t rx_size;       /* entries of the fill and rx rings, power of 2 */
     uint32_t tx_size;       /* entries of the tx and comp rings, power of 2 */
     uint32_t frame_max;     /* longest frame expected, in bytes */
-    bool zero_copy;         /* try driver zero-copy before copy mode */
+    AfXdpBind bind;
     uint32_t patience;      /* ms to wait for a queue that is busy; 0: 500 */
     int ifindex;            /* of the device, if it is known; else 0 */
     bool again;             /* memory that was let go of may count as locked */
@@ -169,6 +176,16 @@ bool af_xdp_socket_check_mtu(const char *ifname, uint32_t queue,
  * dropped a frame), ENOBUFS, ENETDOWN (device down), ENXIO (device gone)...
  */
 int af_xdp_socket_kick_tx(AfXdpSocket *s);
+
+/*
+ * af_xdp_socket_probe: would the kernel send now? One system call, which may
+ * make a driver look at its rings; nothing else happens. While another thread
+ * uses the socket this may be called as well.
+ *
+ * Returns 0, -ENETDOWN (the device is down, or the one behind it), or -ENXIO
+ * (the socket has lost its device).
+ */
+int af_xdp_socket_probe(const AfXdpSocket *s);
 
 /*
  * af_xdp_socket_kick_rx: tell the kernel that the fill ring has entries

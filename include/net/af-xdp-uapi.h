@@ -45,4 +45,10 @@
 #define AF_XDP_NETDEV_QUEUE_TYPE_RX     0
 #define AF_XDP_NETDEV_QUEUE_TYPE_TX     1
 
+/*
+ * Linux 7.1: in IFLA_INFO_DATA of a netkit device, whether it has a peer;
+ * queues can be leased to it then.
+ */
+#define AF_XDP_IFLA_NETKIT_PAIRING      10
+
 #endif /* NET_AF_XDP_UAPI_H */

@@ -479,7 +479,7 @@ static Bench *bench_new(const Case *c)
     config.memory = b->memory;
     b->vr = af_xdp_vring_new(&config, &err);
     g_assert_no_error(err);
-    b->copy = af_xdp_copy_new("fake", 0, -1, 1518, false, &err);
+    b->copy = af_xdp_copy_new("fake", 0, -1, 1518, AF_XDP_BIND_COPY, &err);
     g_assert_no_error(err);
     b->fake = af_xdp_fake(af_xdp_copy_socket(b->copy));
     b->fake->sent = sent;

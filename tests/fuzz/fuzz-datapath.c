@@ -653,7 +653,8 @@ static void open_sockets(Fuzz *f, uint8_t sizes)
     for (int i = 0; i < 2; i++) {
         FuzzKernel *k = &f->kernel[i];
 
-        fuzz_kernel_init(k, af_xdp_copy_new("fake", i, -1, 9018, false, NULL));
+        fuzz_kernel_init(k, af_xdp_copy_new("fake", i, -1, 9018,
+                                            AF_XDP_BIND_COPY, NULL));
         k->wrote = kernel_wrote;
         k->fake->to_base = true;
         if (f->window) {

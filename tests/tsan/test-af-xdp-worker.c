@@ -535,8 +535,8 @@ static AfXdpCopy *open_queue(EbpfAfXdp *prog, const char *ifname,
                              uint32_t queue)
 {
     GError *err = NULL;
-    AfXdpCopy *copy = af_xdp_copy_new(ifname, queue, -1, FRAME_MAX, true,
-                                      &err);
+    AfXdpCopy *copy = af_xdp_copy_new(ifname, queue, -1, FRAME_MAX,
+                                      AF_XDP_BIND_BEST, &err);
 
     g_assert_no_error(err);
     into_map(prog, queue, af_xdp_copy_socket(copy)->fd);

@@ -63,7 +63,7 @@ void room_init(Room *r, uint64_t features, uint32_t num)
         .area = r->area, .size = size, .front = ROOM_FRONT,
         .headroom = place.headroom, .room = ROOM, .rx = true, .tx = true,
     };
-    r->copy = af_xdp_copy_new("fake", 0, -1, 1518, false, &err);
+    r->copy = af_xdp_copy_new("fake", 0, -1, 1518, AF_XDP_BIND_COPY, &err);
     g_assert_no_error(err);
     g_assert_true(af_xdp_copy_move(r->copy, &move, &err));
     g_assert_no_error(err);

@@ -63,7 +63,7 @@ static AfXdpCopy *end_open(const char *ifname, int mtu, EbpfAfXdp **prog)
 
     *prog = ebpf_af_xdp_attach(&config, &err);
     g_assert_no_error(err);
-    copy = af_xdp_copy_new(ifname, 0, -1, mtu + 18, false, &err);
+    copy = af_xdp_copy_new(ifname, 0, -1, mtu + 18, AF_XDP_BIND_COPY, &err);
     g_assert_no_error(err);
     return copy;
 }

@@ -60,7 +60,8 @@ static void end_open(End *end, const char *ifname)
     g_assert_no_error(err);
     end->prog = ebpf_af_xdp_attach(&config, &err);
     g_assert_no_error(err);
-    end->copy = af_xdp_copy_new(ifname, 0, -1, info.mtu + 18, true, &err);
+    end->copy = af_xdp_copy_new(ifname, 0, -1, info.mtu + 18,
+                                AF_XDP_BIND_BEST, &err);
     g_assert_no_error(err);
     ebpf_af_xdp_set_socket(end->prog, 0, af_xdp_copy_socket(end->copy)->fd,
                            &err);
@@ -422,7 +423,8 @@ static void assert_fails(const char *ifname, uint32_t queue, int fd, int code,
     GError *err = NULL;
     int fds = count_fds();
 
-    g_assert_null(af_xdp_copy_new(ifname, queue, fd, 1518, true, &err));
+    g_assert_null(af_xdp_copy_new(ifname, queue, fd, 1518,
+                                  AF_XDP_BIND_BEST, &err));
     g_assert_error(err, AF_XDP_ERROR, code);
     af_xdp_error_split(err, &msg, &hint);
     g_test_message("%s", err->message);
@@ -477,7 +479,7 @@ static void test_given_socket(void)
     fds = count_fds();
     fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
     g_assert_cmpint(fd, >=, 0);
-    copy = af_xdp_copy_new("va", 0, fd, 1518, true, &err);
+    copy = af_xdp_copy_new("va", 0, fd, 1518, AF_XDP_BIND_BEST, &err);
     g_assert_no_error(err);
     af_xdp_copy_free(copy);
     g_assert_cmpint(count_fds(), ==, fds);
@@ -519,7 +521,8 @@ static void without_descriptors(void)
         close(fd);
     }
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
-    g_assert_null(af_xdp_copy_new("va", 0, -1, 1518, true, &err));
+    g_assert_null(af_xdp_copy_new("va", 0, -1, 1518, AF_XDP_BIND_BEST,
+                                  &err));
     g_assert_error(err, AF_XDP_ERROR, EMFILE);
 }
 

@@ -41,7 +41,7 @@ static AfXdpCopy *open_end(const char *ifname, int mtu, EbpfAfXdp **prog)
 
     *prog = ebpf_af_xdp_attach(&config, &err);
     g_assert_no_error(err);
-    copy = af_xdp_copy_new(ifname, 0, -1, mtu + 18, true, &err);
+    copy = af_xdp_copy_new(ifname, 0, -1, mtu + 18, AF_XDP_BIND_BEST, &err);
     g_assert_no_error(err);
     ebpf_af_xdp_set_socket(*prog, 0, af_xdp_copy_socket(copy)->fd, &err);
     g_assert_no_error(err);

@@ -375,7 +375,7 @@ static void test_check_queues(void)
     strcpy(dev.kind, "netkit");
     dev.is_netkit = true;
     g_assert_true(af_xdp_device_check(&dev, 1, 3, NULL));
-    check_fails(&dev, 4, 1, EINVAL, WORDS("Lease", "netkit"));
+    check_fails(&dev, 4, 1, EINVAL, WORDS("leases", "qemu-af-xdp lease"));
 }
 
 int main(int argc, char **argv)

@@ -541,7 +541,8 @@ static void test_large_ring(void)
 static void test_lent(void)
 {
     GError *err = NULL;
-    AfXdpCopy *other = af_xdp_copy_new("fake", 1, -1, 1518, false, &err);
+    AfXdpCopy *other = af_xdp_copy_new("fake", 1, -1, 1518,
+                                       AF_XDP_BIND_COPY, &err);
     AfXdpFakeSocket *fake = af_xdp_fake(af_xdp_copy_socket(other));
     bool call = false;
     Room r;

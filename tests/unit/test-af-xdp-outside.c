@@ -324,7 +324,7 @@ static void test_metadata(void)
     fd = meta_program(if_nametoindex("vb"));
     g_assert_cmpint(bpf_xdp_attach(if_nametoindex("vd"), fd,
                                    XDP_FLAGS_DRV_MODE, NULL), ==, 0);
-    other = af_xdp_copy_new("vc", 0, -1, 1518, false, &err);
+    other = af_xdp_copy_new("vc", 0, -1, 1518, AF_XDP_BIND_COPY, &err);
     g_assert_no_error(err);
     guest_start(g);
     warm_up(w, g);

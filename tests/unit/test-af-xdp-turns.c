@@ -44,7 +44,7 @@ static void room_init(Room *r, uint64_t features)
     for (int i = 0; i < LEN; i++) {
         r->packet[i] = i + 1;
     }
-    r->copy = af_xdp_copy_new("fake", 0, -1, 1518, false, &err);
+    r->copy = af_xdp_copy_new("fake", 0, -1, 1518, AF_XDP_BIND_COPY, &err);
     g_assert_no_error(err);
     r->fake = af_xdp_fake(af_xdp_copy_socket(r->copy));
     r->rx_driver = driver_new(features, NUM, true, 1);

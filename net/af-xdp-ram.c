@@ -11,6 +11,7 @@
 #include "migration/options.h"
 #include "net/af-xdp-blocks.h"
 #include "net/af-xdp-error.h"
+#include "net/af-xdp-iommu.h"
 #include "net/af-xdp-ram.h"
 #include "net/af-xdp-window.h"
 #include "qapi/error.h"
@@ -393,27 +394,26 @@ static void say_why_not(AfXdpNetdev *dev)
 }
 
 /*
- * Why the device cannot be given guest memory page by page, or NULL. An IOMMU
- * that translates has pages of one huge page anywhere, and the kernel throws
- * buffers away without a word that are not in one piece for the device.
+ * Why the device cannot be given guest memory page by page, or NULL. The NIC
+ * behind a netkit device cannot be seen: then what goes for all NICs counts.
  */
 static char *refuse_device(const AfXdpDevice *info)
 {
-    g_autofree char *path = NULL;
-    g_autofree char *type = NULL;
+    g_autofree char *other = NULL;
 
-    if (info->is_netkit) {
-        return g_strdup("the NIC behind a netkit device cannot be seen from "
-                        "here");
-    }
-    path = g_strdup_printf("/sys/bus/pci/devices/%s/iommu_group/type",
-                           info->bus);
-    if (!*info->bus || !g_file_get_contents(path, &type, NULL, NULL) ||
-        g_str_has_prefix(type, "identity")) {
+    switch (info->is_netkit ? af_xdp_iommu_of_any("/sys", &other)
+                            : af_xdp_iommu_of("/sys", info->bus)) {
+    case AF_XDP_IOMMU_NO:
         return NULL;
+    case AF_XDP_IOMMU_YES:
+        return g_strdup_printf("the host's IOMMU translates what the NIC%s%s "
+                               "accesses: boot the host with 'iommu=pt'%s",
+                               other ? ", which may be " : "", other ?: "",
+                               other ? "" : ", or use 'force-copy=on'");
+    default:
+        return g_strdup("/sys does not tell whether the host's IOMMU "
+                        "translates what the NIC accesses: mount sysfs there");
     }
-    return g_strdup("the host's IOMMU translates what the NIC accesses: boot "
-                    "the host with 'iommu=pt', or use 'force-copy=on'");
 }
 
 /*

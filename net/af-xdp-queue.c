@@ -5,7 +5,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "net/af-xdp-netdev.h"
+#include "net/af-xdp-events.h"
 #include "net/af-xdp-ram.h"
 #include "net/af-xdp-threads.h"
 #include "net/af-xdp-vhost.h"
@@ -60,7 +60,7 @@ static void af_xdp_vm_changed(void *opaque, bool running, RunState state)
 
     af_xdp_update_handlers(s);
     if (running && s->nc.queue_index == 0) {
-        af_xdp_netdev_check_link(s->dev);
+        af_xdp_events_vm_runs(s->dev);
         af_xdp_ram_vm_runs(s->dev);
     }
 }
@@ -312,12 +312,7 @@ static void af_xdp_peer_changed(NetClientState *nc)
 {
     AfXdpState *s = DO_UPCAST(AfXdpState, nc, nc);
 
-    if (nc->peer && (s->dev->down || s->dev->gone)) {
-        nc->peer->link_down = true;
-        s->dev->link_lowered = true;
-        /* The NIC is not ready to be told yet. */
-        qemu_bh_schedule(s->dev->link_bh);
-    }
+    af_xdp_events_nic_changed(s);
     if (nc->queue_index == 0) {
         af_xdp_netdev_learn_mac(s->dev);
         af_xdp_threads_nic_changed(s->dev);
@@ -327,7 +322,7 @@ static void af_xdp_peer_changed(NetClientState *nc)
 /* The user has set the link: whatever we did to it is no longer ours. */
 static void af_xdp_link_status_changed(NetClientState *nc)
 {
-    af_xdp_netdev_link_set(DO_UPCAST(AfXdpState, nc, nc)->dev);
+    af_xdp_events_link_set(DO_UPCAST(AfXdpState, nc, nc)->dev);
 }
 
 /* --- What "info network" shows --- */
@@ -353,7 +348,8 @@ const char *af_xdp_queue_mode(AfXdpState *s)
 static void af_xdp_program_info(AfXdpNetdev *dev, GString *str)
 {
     if (!dev->prog) {
-        g_string_append(str, "inhibited (sock-fds)");
+        g_string_append(str, dev->opts.sock_fds ? "inhibited (sock-fds)"
+                                                : "none");
         return;
     }
     switch (ebpf_af_xdp_kind(dev->prog)) {
@@ -419,6 +415,7 @@ static void af_xdp_vhost_info(AfXdpState *s, const AfXdpCounts *counts,
 static char *af_xdp_get_info(NetClientState *nc)
 {
     AfXdpState *s = DO_UPCAST(AfXdpState, nc, nc);
+    g_autofree char *trouble = af_xdp_events_info(s->dev);
     AfXdpCounts counts = { .s = s };
     AfXdpSocket *sock = af_xdp_copy_socket(s->copy);
     const AfXdpCopyStats *stats = &counts.copy;
@@ -432,11 +429,7 @@ static char *af_xdp_get_info(NetClientState *nc)
                            af_xdp_queue_mode(s),
                            af_xdp_queue_multi_buffer(s) ? "on" : "off");
     af_xdp_program_info(s->dev, str);
-    if (s->dev->gone) {
-        g_string_append(str, ",interface gone");
-    } else if (s->dev->down) {
-        g_string_append(str, ",interface down");
-    }
+    g_string_append(str, trouble ?: "");
 
     /* Traffic always, what went wrong only if it did. */
     g_string_append_printf(str, ",rx=%" PRIu64 ",tx=%" PRIu64,
@@ -497,7 +490,8 @@ static void af_xdp_cleanup(NetClientState *nc)
     timer_free(s->rx_timer);
     timer_free(s->tx_timer);
     qemu_bh_delete(s->tx_bh);
-    if (dev->prog) {
+    if (dev->prog && !af_xdp_copy_is_absent(s->copy)) {
+        /* Else it is not ours that is there. */
         ebpf_af_xdp_clear_socket(dev->prog, nc->queue_index);
     }
     af_xdp_copy_free(s->copy);
@@ -556,6 +550,11 @@ void af_xdp_queue_halt(AfXdpState *s)
     af_xdp_update_handlers(s);
     /* With the link down, what waits is dropped. */
     af_xdp_tx_release(s);
+}
+
+void af_xdp_queue_resume(AfXdpState *s)
+{
+    af_xdp_update_handlers(s);
 }
 
 void af_xdp_queue_lend(AfXdpState *s, bool lent)

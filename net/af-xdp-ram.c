@@ -143,9 +143,6 @@ static char *refuse(AfXdpNetdev *dev)
         return g_strdup("sockets given by sock-fds= cannot be made again, "
                         "use map-path=");
     }
-    if (dev->gone) {
-        return g_strdup("the interface is gone");
-    }
     if (migration_is_running() && migrate_background_snapshot()) {
         return g_strdup("a background snapshot is being taken; the guest's "
                         "next start of the device tries again");
@@ -278,6 +275,11 @@ static bool move_away(AfXdpState *s)
     bool busy;
 
     ram->moved[s->nc.queue_index] = false;
+    if (s->dev->gone) {
+        /* The kernel let go of all memory before it said so. */
+        af_xdp_copy_close(s->copy);
+        return true;
+    }
     if (af_xdp_copy_move(s->copy, &move, &gerr)) {
         set_base(s);
         return true;
@@ -502,7 +504,7 @@ static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
     if (!why_not) {
         why_not = driver ? refuse_device(&info) : refuse_mode(dev);
     }
-    if (!why_not && driver && dev->mac_filter) {
+    if (!why_not && driver && dev->opts.mac_filter) {
         /* The guest could change it under the host's eyes. */
         why_not = g_strdup("with 'mac-filter=on' frames for the host would be "
                            "in guest memory first: use 'force-copy=on'");
@@ -520,7 +522,8 @@ static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
     if (ram->window && (driver || room == ram->room) && driver == ram->driver &&
         af_xdp_window_matches(ram->window, blocks, n)) {
         ram->room = room;
-        return NULL;
+        /* They have left it if the interface was gone meanwhile. */
+        return driver || window_in_use(dev) ? NULL : move_all(dev);
     }
     window_drop(dev);
     ram->driver = driver;
@@ -537,7 +540,7 @@ void af_xdp_ram_prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
 {
     AfXdpRam *ram = dev->ram;
 
-    if (ram->mode == AF_XDP_ZERO_COPY_OFF) {
+    if (ram->mode == AF_XDP_ZERO_COPY_OFF || dev->gone) {
         return;
     }
     revive(dev);
@@ -603,7 +606,8 @@ void af_xdp_ram_begin(AfXdpState *s, AfXdpDatapath *dp, uint32_t num)
     AfXdpDirectConfig config;
     GError *gerr = NULL;
 
-    if (!ram->window || ram->why_not || s->dev->gone) {
+    if (!ram->window || ram->why_not || s->dev->gone ||
+        (!ram->driver && !ram->moved[s->nc.queue_index])) {
         return;
     }
     if (ram->driver) {
@@ -651,7 +655,7 @@ void af_xdp_ram_end(AfXdpState *s, AfXdpDatapath *dp, bool *call)
         set_socket(s, af_xdp_copy_base_fd(s->copy), true);
     }
     af_xdp_datapath_direct_stop(dp, call);
-    if (ram->driver && !move_away(s) && !s->dev->gone) {
+    if (ram->driver && !move_away(s)) {
         ram->held = true;
         error_report("af-xdp '%s': interface '%s' has not let go of the "
                      "guest's memory within %d ms; the VM is stopped, reset "
@@ -672,13 +676,29 @@ void af_xdp_ram_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
     ram->mode = opts->zero_copy;
     ram->limit = opts->zero_copy_limit;
     ram->fixed_sockets = opts->sock_fds;
+    ram->moved = g_new0(bool, dev->n_queues);
+    af_xdp_ram_new_device(dev, info);
+}
+
+void af_xdp_ram_new_device(AfXdpNetdev *dev, const AfXdpDevice *info)
+{
+    AfXdpRam *ram = dev->ram;
+
     /*
      * Others may let an skb refer to the UMEM (IFF_TX_SKB_NO_LINEAR), and
      * nobody tells which.
      */
     ram->copies = g_str_equal(info->kind, "veth") || info->is_netkit;
     ram->ifindex = info->ifindex;
-    ram->moved = g_new0(bool, dev->n_queues);
+    ram->frame_max = info->mtu + AF_XDP_FRAME_OVERHEAD;
+    /* What failed with another one may be possible with this one. */
+    ram->window_failed = 0;
+}
+
+void af_xdp_ram_closed(AfXdpNetdev *dev)
+{
+    memset(dev->ram->moved, 0, dev->n_queues * sizeof(*dev->ram->moved));
+    dev->ram->held = false;
 }
 
 void af_xdp_ram_free(AfXdpNetdev *dev)

@@ -3,7 +3,9 @@
  *
  * The glue between QEMU and the AF_XDP core:
  *
- *     af-xdp.c          a -netdev begins, its interface changes, it ends
+ *     af-xdp.c          a -netdev begins and ends
+ *     af-xdp-open.c     its program and sockets, at the beginning and later
+ *     af-xdp-events.c   what happens to its interface
  *     af-xdp-queue.c    packets between the net layer and one queue
  *     af-xdp-threads.c  main loop or threads?
  *     af-xdp-vhost.c    a queue pair as virtio-net's vhost device
@@ -11,7 +13,7 @@
  *     af-xdp-worker.c   packets between virtqueues and one queue, in a thread
  *
  *     -netdev af-xdp ---- AfXdpNetdev --+-- EbpfAfXdp         the XDP program
- *                                       +-- AfXdpDeviceWatch  rtnetlink
+ *                                       +-- AfXdpEvents       rtnetlink
  *                                       +-- AfXdpState * queues
  *                                             |
  *     NIC model <--> NetClientState <--> AfXdpCopy  the core, one per queue
@@ -30,9 +32,11 @@
 #include "ebpf/ebpf_af_xdp.h"
 #include "net/af-xdp-copy.h"
 #include "net/af-xdp-device.h"
+#include "net/af-xdp-options.h"
 #include "net/net.h"
 #include "system/iothread.h"
 
+typedef struct AfXdpEvents AfXdpEvents;
 typedef struct AfXdpNetdev AfXdpNetdev;
 typedef struct AfXdpRam AfXdpRam;
 typedef struct AfXdpThreads AfXdpThreads;
@@ -74,15 +78,14 @@ typedef struct AfXdpState {
 struct AfXdpNetdev {
     char *name;
     char *ifname;
-    EbpfAfXdp *prog;            /* NULL with sock-fds */
-    AfXdpDeviceWatch *watch;
+    AfXdpOptions opts;
+    EbpfAfXdp *prog;            /* NULL with sock-fds, or while it is gone */
+    AfXdpEvents *events;
     AfXdpThreads *threads;
     AfXdpRam *ram;
-    bool mac_filter;
-    bool down;                  /* the interface is */
-    bool link_lowered;          /* by us, because of that */
-    QEMUBH *link_bh;            /* tells a NIC that has come meanwhile */
-    bool gone;                  /* the interface does not exist any more */
+    bool leased;                /* queues of a NIC behind a netkit device */
+    bool down;                  /* the interface is, or that NIC */
+    bool gone;                  /* the interface does not exist (any more) */
     uint32_t n_queues;
     uint32_t n_live;            /* queues not yet cleaned up */
     AfXdpState *queues[];       /* NULL: cleaned up */
@@ -104,10 +107,13 @@ AfXdpState *af_xdp_queue_new(AfXdpNetdev *dev, uint32_t index,
                              AfXdpCopy *copy, uint32_t queue);
 
 /*
- * af_xdp_queue_halt: the interface is gone: never touch the socket again,
+ * af_xdp_queue_halt: the interface is gone: do not touch the socket any more,
  * let waiting senders go on. @dev->gone and the link state must be set.
  */
 void af_xdp_queue_halt(AfXdpState *s);
+
+/* af_xdp_queue_resume: it is back: there is a new socket. */
+void af_xdp_queue_resume(AfXdpState *s);
 
 /*
  * af_xdp_queue_lend: let a worker have the socket, or take it back. What
@@ -130,14 +136,15 @@ const char *af_xdp_queue_mode(AfXdpState *s);
 /* af_xdp_netdev_learn_mac: tell the filter which NIC there is now, if any. */
 void af_xdp_netdev_learn_mac(AfXdpNetdev *dev);
 
-/* af_xdp_netdev_link_set: the user has set the netdev's link. */
-void af_xdp_netdev_link_set(AfXdpNetdev *dev);
+/* af_xdp_netdev_error: move an error of the core into one of QEMU's. */
+void af_xdp_netdev_error(Error **errp, GError *gerr);
 
 /*
- * af_xdp_netdev_check_link: the VM runs again; a migration may have brought
- * the link's state of another host, where the interface was up.
+ * af_xdp_netdev_warn: warn of an error of the core that something goes on
+ * without, and free it.
+ * @what: the consequence.
  */
-void af_xdp_netdev_check_link(AfXdpNetdev *dev);
+void af_xdp_netdev_warn(AfXdpNetdev *dev, GError *gerr, const char *what);
 
 /* af_xdp_netdev_free: the last queue is gone, take the rest down. */
 void af_xdp_netdev_free(AfXdpNetdev *dev);

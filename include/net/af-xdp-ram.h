@@ -32,6 +32,15 @@
 void af_xdp_ram_init(AfXdpNetdev *dev, const AfXdpOptions *opts,
                      const AfXdpDevice *info);
 
+/* af_xdp_ram_new_device: the netdev's interface is another one from now on. */
+void af_xdp_ram_new_device(AfXdpNetdev *dev, const AfXdpDevice *info);
+
+/*
+ * af_xdp_ram_closed: all sockets have been closed, after the kernel had let go
+ * of their memory. The window stays.
+ */
+void af_xdp_ram_closed(AfXdpNetdev *dev);
+
 /* af_xdp_ram_free: all sockets must be closed. */
 void af_xdp_ram_free(AfXdpNetdev *dev);
 

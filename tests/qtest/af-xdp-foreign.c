@@ -87,3 +87,17 @@ void axt_foreign_put(int map_fd, unsigned index, int xsk_fd)
     g_assert_cmpint(bpf_map_update_elem(map_fd, &index, &xsk_fd, BPF_ANY), ==,
                     0);
 }
+
+bool axt_foreign_add(int map_fd, unsigned index, int xsk_fd)
+{
+    bool added = bpf_map_update_elem(map_fd, &index, &xsk_fd,
+                                     BPF_NOEXIST) == 0;
+
+    g_assert_true(added || errno == EEXIST);
+    return added;
+}
+
+void axt_foreign_remove(int map_fd, unsigned index)
+{
+    g_assert_cmpint(bpf_map_delete_elem(map_fd, &index), ==, 0);
+}

@@ -36,4 +36,10 @@ int axt_foreign_xsk(void);
 /* axt_foreign_put: put a socket into an XSKMAP. */
 void axt_foreign_put(int map_fd, unsigned index, int xsk_fd);
 
+/* axt_foreign_add: the same; false if there is one already. */
+bool axt_foreign_add(int map_fd, unsigned index, int xsk_fd);
+
+/* axt_foreign_remove: take it out again. */
+void axt_foreign_remove(int map_fd, unsigned index);
+
 #endif /* TESTS_QTEST_AF_XDP_FOREIGN_H */

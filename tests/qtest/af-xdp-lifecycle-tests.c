@@ -6,10 +6,7 @@
 
 #include "qemu/osdep.h"
 #include <net/if.h>
-#include <sched.h>
-#include <sys/prctl.h>
-#include "qobject/qdict.h"
-#include "af-xdp-net.h"
+#include "af-xdp-link.h"
 
 #define ROUNDS 20
 
@@ -17,51 +14,6 @@
 
 /* Enough for the kernel's hash to find each of the queues. */
 #define FLOWS 256
-
-/* An idle QEMU may use this much CPU time per second, in milliseconds. */
-#define IDLE_CPU_MS 200
-
-static void blast(AxtNet *net, unsigned n)
-{
-    uint8_t buf[AXT_LEN_MIN];
-
-    while (n--) {
-        axt_frame_fill(buf, sizeof(buf), 0xb1a57, 0);
-        axt_wire_send(net->wire, buf, sizeof(buf));
-    }
-}
-
-/* Take what is still on its way, both ways; none of it may be harmed. */
-static void settle(AxtNet *net)
-{
-    g_autofree uint8_t *buf = g_malloc(AXT_FRAME_MAX);
-    ssize_t len;
-
-    while ((len = axt_nic_recv(net->nic, 0, buf, AXT_FRAME_MAX, 20)) >= 0) {
-        axt_frame_check(buf, len, NULL);
-    }
-    while ((len = axt_wire_recv(net->wire, 0, buf, AXT_FRAME_MAX, 5)) >= 0) {
-        axt_frame_check(buf, len, NULL);
-    }
-}
-
-/* Send frames that must get lost; the guest must not wait for them. */
-static void send_in_vain(AxtNet *net)
-{
-    g_autofree uint8_t *buf = g_malloc(AXT_FRAME_MAX);
-    unsigned i;
-
-    axt_frame_fill(buf, AXT_LEN_MIN, 0, 0);
-    for (i = 0; i < 2 * AXT_RING; i++) {
-        if (i % AXT_RING == 0) {
-            axt_nic_tx_wait(net->nic, 0);
-        }
-        axt_nic_send(net->nic, 0, buf, AXT_LEN_MIN);
-    }
-    axt_nic_tx_wait(net->nic, 0);
-    g_assert_cmpint(axt_wire_recv(net->wire, 0, buf, AXT_FRAME_MAX, 30), ==,
-                    -1);
-}
 
 /*
  * Send until the device gives nothing back any more: the netdev's rings are
@@ -92,32 +44,6 @@ static unsigned send_until_full(AxtNet *net)
     return n;
 }
 
-static void wait_link(AxtNet *net, bool up)
-{
-    gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
-
-    while (axt_nic_link_up(net->nic) != up) {
-        g_assert_cmpint(g_get_monotonic_time(), <, end);
-        g_usleep(1000);
-    }
-}
-
-/* Wait until QEMU knows whether the interface is down. */
-static void wait_interface(AxtNet *net, bool up)
-{
-    gint64 end = g_get_monotonic_time() + AXT_TIMEOUT_US;
-
-    for (;;) {
-        g_autofree char *info = qtest_hmp(net->vm->qts, "info network");
-
-        if (!strstr(info, "interface down") == up) {
-            return;
-        }
-        g_assert_cmpint(g_get_monotonic_time(), <, end);
-        g_usleep(1000);
-    }
-}
-
 /* The guest resets the device in the middle of traffic, many times. */
 static void test_reset(void)
 {
@@ -127,7 +53,7 @@ static void test_reset(void)
 
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     for (i = 0; i < ROUNDS; i++) {
-        blast(&net, 30);
+        axt_send_some(&net, 30);
         axt_frame_fill(buf, sizeof(buf), i, 0);
         for (j = 0; j < 200; j++) {
             size_t len = sizeof(buf);
@@ -136,10 +62,10 @@ static void test_reset(void)
         }
         axt_nic_tx_kick(net.nic, 0);
         axt_virtio_reset(net.nic);
-        blast(&net, 30);
+        axt_send_some(&net, 30);
         axt_virtio_restart(net.nic);
-        blast(&net, 30);
-        settle(&net);
+        axt_send_some(&net, 30);
+        axt_settle(&net);
         axt_some_traffic(&net);
     }
     axt_net_stop(&net);
@@ -180,14 +106,6 @@ static void test_stop_cont(void)
     axt_net_stop(&net);
 }
 
-static void set_link(AxtNet *net, const char *name, bool up)
-{
-    qtest_qmp_assert_success(net->vm->qts, "{'execute': 'set_link',"
-                             " 'arguments': {'name': %s, 'up': %i}}",
-                             name, up);
-    wait_link(net, up);
-}
-
 /* Link off by the monitor, on either end of the cable. */
 static void test_set_link(const void *name)
 {
@@ -198,13 +116,13 @@ static void test_set_link(const void *name)
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     for (i = 0; i < 3; i++) {
         axt_some_traffic(&net);
-        set_link(&net, name, false);
-        blast(&net, 50);
+        axt_set_link(&net, name, false);
+        axt_send_some(&net, 50);
         g_assert_cmpint(axt_nic_recv(net.nic, 0, buf, AXT_FRAME_MAX, 30), ==,
                         -1);
-        send_in_vain(&net);
-        set_link(&net, name, true);
-        settle(&net);
+        axt_send_in_vain(&net);
+        axt_set_link(&net, name, true);
+        axt_settle(&net);
     }
     axt_some_traffic(&net);
     axt_net_stop(&net);
@@ -229,7 +147,7 @@ static void test_hotplug(void)
     for (i = 0; i < ROUNDS; i++) {
         axt_net_plug(&net, "ifname=" AXT_DEV);
         axt_some_traffic(&net);
-        blast(&net, 10);            /* gone with frames in its rings */
+        axt_send_some(&net, 10);            /* gone with frames in its rings */
         unplug(&net);
         if (i == 1) {
             fds = axt_vm_fds(net.vm);
@@ -278,10 +196,10 @@ static void test_netdev_del_first(void)
 
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     axt_some_traffic(&net);
-    blast(&net, 50);
+    axt_send_some(&net, 50);
     axt_netdev_del(net.vm, "n0");
-    wait_link(&net, false);
-    blast(&net, 50);
+    axt_wait_link(&net, false);
+    axt_send_some(&net, 50);
     axt_frame_fill(buf, sizeof(buf), 0, 0);
     for (i = 0; i < 10; i++) {
         axt_nic_send(net.nic, 0, buf, sizeof(buf));
@@ -334,7 +252,7 @@ static void unplug_waiting(bool netdev_first)
     g_assert_cmpuint(axt_prog_id(net.wire->ifindex), ==, 0);
 
     axt_net_plug(&net, "ifname=" AXT_DEV);
-    settle(&net);
+    axt_settle(&net);
     axt_to_wire(&net, 0, 64, axt_len_sweep);
     axt_net_stop(&net);
 }
@@ -376,7 +294,7 @@ static void test_netdev_del_then_deleted(void)
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     axt_some_traffic(&net);
     axt_netdev_del(net.vm, "n0");
-    wait_link(&net, false);
+    axt_wait_link(&net, false);
     axt_ip("link del " AXT_DEV);
     axt_frame_fill(buf, sizeof(buf), 0, 0);
     axt_nic_send(net.nic, 0, buf, sizeof(buf));
@@ -391,96 +309,6 @@ static void test_netdev_del_then_deleted(void)
     axt_net_stop(&net);
 }
 
-/* A child that owns another network namespace, until it is killed. */
-static pid_t other_namespace(void)
-{
-    int ready[2];
-    char c;
-    pid_t pid;
-
-    g_assert_cmpint(pipe(ready), ==, 0);
-    pid = fork();
-    g_assert_cmpint(pid, >=, 0);
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        if (unshare(CLONE_NEWNET) || write(ready[1], "x", 1) != 1) {
-            _exit(1);
-        }
-        for (;;) {
-            pause();
-        }
-    }
-    close(ready[1]);
-    g_assert_cmpint(read(ready[0], &c, 1), ==, 1);
-    close(ready[0]);
-    return pid;
-}
-
-static void end_namespace(pid_t pid)
-{
-    kill(pid, SIGKILL);
-    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
-}
-
-/* After the device has gone: link down, no spinning, no stuck guest. */
-static void after_gone(AxtNet *net)
-{
-    uint8_t buf[AXT_LEN_MIN];
-    unsigned i, cpu;
-    QDict *status;
-
-    wait_link(net, false);
-    axt_frame_fill(buf, sizeof(buf), 0, 0);
-    for (i = 0; i < 10; i++) {
-        axt_nic_send(net->nic, 0, buf, sizeof(buf));
-    }
-    axt_nic_tx_wait(net->nic, 0);
-
-    cpu = axt_vm_cpu_ms(net->vm);
-    g_usleep(G_USEC_PER_SEC);
-    g_assert_cmpuint(axt_vm_cpu_ms(net->vm) - cpu, <, IDLE_CPU_MS);
-
-    status = qtest_qmp_assert_success_ref(net->vm->qts,
-                                          "{'execute': 'query-status'}");
-    g_assert_cmpstr(qdict_get_str(status, "status"), ==, "running");
-    qobject_unref(status);
-}
-
-static void test_deleted(const void *data)
-{
-    AxtNet net;
-
-    axt_net_start(&net, GPOINTER_TO_INT(data), 1, 1500, "%s", "");
-    axt_some_traffic(&net);
-    blast(&net, 50);
-    axt_ip("link del " AXT_DEV);
-    after_gone(&net);
-    axt_wire_free(net.wire);
-
-    /* A device of the same name is another device: add the netdev anew. */
-    net.wire = axt_wire_new(1, 1500);
-    axt_unplug(net.vm, "nic");
-    axt_nic_free(net.nic);
-    axt_netdev_del(net.vm, "n0");
-    axt_net_plug(&net, "ifname=" AXT_DEV);
-    axt_some_traffic(&net);
-    axt_net_stop(&net);
-}
-
-static void test_moved(void)
-{
-    AxtNet net;
-    pid_t ns = other_namespace();
-
-    axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
-    axt_some_traffic(&net);
-    axt_ip("link set dev " AXT_DEV " netns %d", (int)ns);
-    after_gone(&net);
-    axt_ip("link del " AXT_PEER);
-    axt_net_stop(&net);
-    end_namespace(ns);
-}
-
 /* The device goes down and up again; then it works as before. */
 static void test_down_up(void)
 {
@@ -491,14 +319,14 @@ static void test_down_up(void)
     for (i = 0; i < 3; i++) {
         axt_some_traffic(&net);
         axt_ip("link set dev " AXT_DEV " down");
-        wait_link(&net, false);
+        axt_wait_link(&net, false);
         cpu = axt_vm_cpu_ms(net.vm);
         g_usleep(G_USEC_PER_SEC / 4);
-        g_assert_cmpuint(axt_vm_cpu_ms(net.vm) - cpu, <, IDLE_CPU_MS / 4);
-        send_in_vain(&net);
+        g_assert_cmpuint(axt_vm_cpu_ms(net.vm) - cpu, <, AXT_IDLE_CPU_MS / 4);
+        axt_send_in_vain(&net);
         axt_ip("link set dev " AXT_DEV " up");
-        wait_link(&net, true);
-        settle(&net);
+        axt_wait_link(&net, true);
+        axt_settle(&net);
     }
     axt_some_traffic(&net);
     axt_net_stop(&net);
@@ -515,15 +343,15 @@ static void test_down_plug(void)
                         axt_path());
     for (i = 0; i < 3; i++) {
         axt_ip("link set dev " AXT_DEV " down");
-        wait_interface(&net, false);
+        axt_wait_interface(&net, false);
         qtest_qmp_device_add(net.vm->qts, "virtio-net-pci", "nic",
                              "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
         net.nic = axt_virtio_new(net.vm, 1);
-        wait_link(&net, false);
-        send_in_vain(&net);
+        axt_wait_link(&net, false);
+        axt_send_in_vain(&net);
         axt_ip("link set dev " AXT_DEV " up");
-        wait_link(&net, true);
-        settle(&net);
+        axt_wait_link(&net, true);
+        axt_settle(&net);
         axt_some_traffic(&net);
         if (axt_vhost()) {
             g_autofree char *info = qtest_hmp(net.vm->qts, "info network");
@@ -548,14 +376,14 @@ static void test_down_link_off(const void *name)
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     axt_some_traffic(&net);
     axt_ip("link set dev " AXT_DEV " down");
-    wait_link(&net, false);
-    set_link(&net, name, false);
+    axt_wait_link(&net, false);
+    axt_set_link(&net, name, false);
     axt_ip("link set dev " AXT_DEV " up");
-    wait_interface(&net, true);
+    axt_wait_interface(&net, true);
     g_assert_false(axt_nic_link_up(net.nic));
-    send_in_vain(&net);
-    set_link(&net, name, true);
-    settle(&net);
+    axt_send_in_vain(&net);
+    axt_set_link(&net, name, true);
+    axt_settle(&net);
     axt_some_traffic(&net);
     axt_net_stop(&net);
 }
@@ -567,15 +395,15 @@ static void test_link_off_down(const void *name)
 
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     axt_some_traffic(&net);
-    set_link(&net, name, false);
+    axt_set_link(&net, name, false);
     axt_ip("link set dev " AXT_DEV " down");
-    wait_interface(&net, false);
+    axt_wait_interface(&net, false);
     axt_ip("link set dev " AXT_DEV " up");
-    wait_interface(&net, true);
+    axt_wait_interface(&net, true);
     g_assert_false(axt_nic_link_up(net.nic));
-    send_in_vain(&net);
-    set_link(&net, name, true);
-    settle(&net);
+    axt_send_in_vain(&net);
+    axt_set_link(&net, name, true);
+    axt_settle(&net);
     axt_some_traffic(&net);
     axt_net_stop(&net);
 }
@@ -585,10 +413,10 @@ static void start_full(AxtNet *net)
 {
     axt_net_start(net, AXT_VIRTIO, 1, 1500, "%s", "");
     axt_some_traffic(net);
-    set_link(net, "n0", false);
+    axt_set_link(net, "n0", false);
     axt_ip("link set dev " AXT_DEV " down");
-    wait_interface(net, false);
-    set_link(net, "n0", true);
+    axt_wait_interface(net, false);
+    axt_set_link(net, "n0", true);
 }
 
 /* What waited for the interface goes out once it is up, all of it. */
@@ -628,7 +456,7 @@ static void test_full_up_unnoticed(void)
     axt_ip("link set dev " AXT_DEV " up");
     kill(pid, SIGCONT);
     axt_nic_tx_wait(net.nic, 0);
-    settle(&net);
+    axt_settle(&net);
 
     /* Down and up again with nothing but that in between. */
     kill(pid, SIGSTOP);
@@ -636,7 +464,7 @@ static void test_full_up_unnoticed(void)
     axt_ip("link set dev " AXT_DEV " down");
     axt_ip("link set dev " AXT_DEV " up");
     kill(pid, SIGCONT);
-    wait_link(&net, true);
+    axt_wait_link(&net, true);
     axt_some_traffic(&net);
     axt_net_stop(&net);
 }
@@ -671,9 +499,9 @@ static void test_flapping(void)
     }
     g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     axt_nic_tx_wait(net.nic, 0);
-    settle(&net);
-    wait_interface(&net, true);
-    wait_link(&net, true);
+    axt_settle(&net);
+    axt_wait_interface(&net, true);
+    axt_wait_link(&net, true);
     axt_some_traffic(&net);
     axt_net_stop(&net);
 }
@@ -685,16 +513,16 @@ static void test_unplug_full(void)
 
     axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
     axt_ip("link set dev " AXT_DEV " down");
-    wait_link(&net, false);
-    set_link(&net, "n0", true);
+    axt_wait_link(&net, false);
+    axt_set_link(&net, "n0", true);
     send_until_full(&net);
     axt_unplug(net.vm, "nic");
     axt_nic_free(net.nic);
     axt_ip("link set dev " AXT_DEV " up");
-    wait_interface(&net, true);
+    axt_wait_interface(&net, true);
     axt_netdev_del(net.vm, "n0");
     axt_net_plug(&net, "ifname=" AXT_DEV);
-    settle(&net);
+    axt_settle(&net);
     axt_some_traffic(&net);
     axt_net_stop(&net);
 }
@@ -716,9 +544,9 @@ static void test_peer_down(void)
     axt_nic_tx_wait(net.nic, 0);
     cpu = axt_vm_cpu_ms(net.vm);
     g_usleep(G_USEC_PER_SEC / 2);
-    g_assert_cmpuint(axt_vm_cpu_ms(net.vm) - cpu, <, IDLE_CPU_MS / 2);
+    g_assert_cmpuint(axt_vm_cpu_ms(net.vm) - cpu, <, AXT_IDLE_CPU_MS / 2);
     axt_ip("link set dev " AXT_PEER " up");
-    settle(&net);
+    axt_settle(&net);
     axt_some_traffic(&net);
     axt_net_stop(&net);
 }
@@ -732,7 +560,7 @@ static void test_idle(void)
     axt_net_start(&net, AXT_VIRTIO, 4, 1500, "%s", "");
     cpu = axt_vm_cpu_ms(net.vm);
     g_usleep(G_USEC_PER_SEC / 2);
-    g_assert_cmpuint(axt_vm_cpu_ms(net.vm) - cpu, <, IDLE_CPU_MS / 2);
+    g_assert_cmpuint(axt_vm_cpu_ms(net.vm) - cpu, <, AXT_IDLE_CPU_MS / 2);
     axt_net_stop(&net);
 }
 
@@ -763,11 +591,6 @@ void axt_add_lifecycle_tests(void)
     add_with_valgrind("unplug-nic-first", test_unplug_nic_first, true);
     add_with_valgrind("unplug-full", test_unplug_full, false);
     axt_add("life/netdev-del-then-deleted", test_netdev_del_then_deleted);
-    axt_add_data("life/deleted/virtio", GINT_TO_POINTER(AXT_VIRTIO),
-                 test_deleted);
-    qtest_add_data_func("af-xdp/life/deleted/e1000e",
-                        GINT_TO_POINTER(AXT_E1000E), test_deleted);
-    axt_add("life/moved", test_moved);
     axt_add("life/down-up", test_down_up);
     axt_add("life/down-plug", test_down_plug);
     axt_add_data("life/down-link-off/netdev", "n0", test_down_link_off);

@@ -118,6 +118,7 @@ void axt_some_traffic(AxtNet *net);
 void axt_add_traffic_tests(void);
 void axt_add_queue_tests(void);
 void axt_add_lifecycle_tests(void);
+void axt_add_return_tests(void);
 void axt_add_refusal_tests(void);
 void axt_add_hostile_tests(void);
 void axt_add_vhost_tests(void);

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
         axt_add_traffic_tests();
         axt_add_queue_tests();
         axt_add_lifecycle_tests();
+        axt_add_return_tests();
         axt_add_refusal_tests();
         axt_add_hostile_tests();
         axt_add_vhost_tests();

@@ -150,41 +150,98 @@ static uint64_t peer_tx_dropped(void)
     return dropped;
 }
 
-AxtWire *axt_wire_new(unsigned queues, unsigned mtu)
+static void wire_make(AxtWire *w)
 {
-    AxtWire *w = g_new0(AxtWire, 1);
-    unsigned i;
+    const unsigned n = w->queues;
 
-    g_assert_cmpuint(queues, <=, AXT_MAX_QUEUES);
-    w->given = axt_wire_given();
     if (w->given) {
         /* A frame has as many queues to come by as the other end has. */
-        g_assert_cmpuint(queues, ==, 1);
-        axt_ip("link set dev " AXT_DEV " mtu %u", mtu);
-        axt_ip("link set dev " AXT_PEER " mtu %u", mtu);
+        g_assert_cmpuint(n, ==, 1);
+        axt_ip("link set dev " AXT_DEV " mtu %u", w->mtu);
+        axt_ip("link set dev " AXT_PEER " mtu %u", w->mtu);
     } else {
         axt_ip("link add " AXT_DEV " numrxqueues %u numtxqueues %u mtu %u "
                "type veth peer name " AXT_PEER
                " numrxqueues %u numtxqueues %u mtu %u",
-               queues, queues, mtu, queues, queues, mtu);
+               n, n, w->mtu, n, n, w->mtu);
     }
-    axt_ip("link set dev " AXT_DEV " up");
     axt_ip("link set dev " AXT_PEER " up");
-
-    w->queues = queues;
+    axt_ip("link set dev " AXT_DEV " up");
     w->ifindex = if_nametoindex(AXT_DEV);
-    for (i = 0; i < queues; i++) {
+}
+
+/* The sockets keep their numbers: a blast may be using them. */
+static void wire_open(AxtWire *w)
+{
+    unsigned i;
+
+    for (i = 0; i < w->queues; i++) {
         /* Fanout by queue: socket i gets what the device's queue i sent. */
         int fanout = PACKET_FANOUT_QM << 16 | 1;
+        int fd = axt_wire_sniff(AXT_PEER);
 
-        w->fd[i] = axt_wire_sniff(AXT_PEER);
-        if (queues > 1) {
-            g_assert_cmpint(setsockopt(w->fd[i], SOL_PACKET, PACKET_FANOUT,
+        if (w->queues > 1) {
+            g_assert_cmpint(setsockopt(fd, SOL_PACKET, PACKET_FANOUT,
                                        &fanout, sizeof(fanout)), ==, 0);
+        }
+        if (w->fd[i] < 0) {
+            w->fd[i] = fd;
+        } else {
+            g_assert_cmpint(dup3(fd, w->fd[i], O_CLOEXEC), ==, w->fd[i]);
+            close(fd);
         }
     }
     w->peer_dropped = peer_tx_dropped();
+}
+
+AxtWire *axt_wire_new(unsigned queues, unsigned mtu)
+{
+    AxtWire *w = g_new0(AxtWire, 1);
+
+    g_assert_cmpuint(queues, <=, AXT_MAX_QUEUES);
+    w->given = axt_wire_given();
+    w->queues = queues;
+    w->mtu = mtu;
+    memset(w->fd, -1, sizeof(w->fd));
+    wire_make(w);
+    wire_open(w);
     return w;
+}
+
+static void run_command(const char *name)
+{
+    const char *argv[] = { "sh", "-ec", getenv(name), NULL };
+    g_autofree char *output = NULL;
+    int status = -1;
+
+    g_assert_nonnull(argv[2]);
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
+                      NULL, NULL, &output, &status, NULL) || status != 0) {
+        g_error("%s: %s", name, output ?: "cannot be run");
+    }
+}
+
+bool axt_wire_can_go(void)
+{
+    return !axt_wire_given() || getenv("AXT_GONE");
+}
+
+void axt_wire_gone(AxtWire *w)
+{
+    if (w->given) {
+        run_command("AXT_GONE");
+    } else {
+        axt_ip("link del " AXT_DEV);
+    }
+}
+
+void axt_wire_back(AxtWire *w)
+{
+    if (w->given) {
+        run_command("AXT_BACK");
+    }
+    wire_make(w);
+    wire_open(w);
 }
 
 uint32_t axt_prog_id(int ifindex)

@@ -8,7 +8,8 @@
  * however it ends.
  *
  * With $AXT_WIRE=given both ends are there already, in this network namespace
- * and with these names, and stay: real NICs, or those of a VM.
+ * and with these names, and stay: real NICs, or those of a VM. The shell
+ * commands in $AXT_GONE and $AXT_BACK then remove AXT_DEV, and make it again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,6 +30,7 @@
 
 typedef struct AxtWire {
     unsigned queues;
+    unsigned mtu;
     int ifindex;                /* of AXT_DEV */
     int fd[AXT_MAX_QUEUES];     /* receives what the device's queue i sent */
     uint64_t peer_dropped;      /* veth drops before the first packet */
@@ -59,6 +61,18 @@ AxtWire *axt_wire_new(unsigned queues, unsigned mtu);
 
 /* axt_wire_free: remove both, and check that no program stayed behind. */
 void axt_wire_free(AxtWire *w);
+
+/*
+ * axt_wire_gone: AXT_DEV is deleted. Frames can be sent and received again
+ * after axt_wire_back() only.
+ */
+void axt_wire_gone(AxtWire *w);
+
+/* axt_wire_back: another one with the same name and as many queues. */
+void axt_wire_back(AxtWire *w);
+
+/* axt_wire_can_go: can a given wire do this? */
+bool axt_wire_can_go(void);
 
 /*
  * axt_wire_settle: wait until a given wire carries frames. NICs lose their link

@@ -37,6 +37,7 @@ struct AfXdpEvents {
     int64_t pause;              /* ns to the next look for its return */
     bool interface_down;
     bool nic_down;              /* the one behind a netkit device */
+    bool nic_missing;           /* ... did not answer the last time */
     bool link_lowered;          /* by us, because of one of these */
     QEMUBH *link_bh;            /* tells a NIC that has come meanwhile */
     char *failure;              /* why it cannot be bound again, as told */
@@ -256,6 +257,7 @@ static void device_gone(AfXdpNetdev *dev, AfXdpInterfaceStatus status,
     dev->down = false;
     e->interface_down = false;
     e->nic_down = false;
+    e->nic_missing = false;
     /* This ends what vhost does with the sockets. */
     lower_link(dev);
     for (uint32_t i = 0; i < dev->n_queues; i++) {
@@ -392,11 +394,13 @@ static void look_at_nic(AfXdpNetdev *dev)
         down |= ret == -ENETDOWN;
         unbound |= ret == -ENXIO || ret == -ENODEV;
     }
-    if (unbound) {
+    /* A driver may answer like this for a moment, too. */
+    if (unbound && e->nic_missing) {
         device_gone(dev, AF_XDP_INTERFACE_STATUS_DELETED,
                     "has lost the NIC behind it");
         return;
     }
+    e->nic_missing = unbound;
     /* The interface's own state has a message. */
     if (!e->interface_down) {
         e->nic_down = down;

@@ -787,7 +787,7 @@ char *af_xdp_ram_info(const AfXdpState *s)
     if (ram->why_not) {
         return g_strdup_printf("off (%s)", ram->why_not);
     }
-    if (!ram->window) {
+    if (!ram->window || s->dev->gone) {
         return g_strdup("not yet");
     }
     return g_strdup_printf("on (window %" PRIu64 " MiB; kernel memory %" PRIu64

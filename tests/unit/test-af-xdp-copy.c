@@ -396,6 +396,81 @@ static void test_device_gone(void)
     end_close(&a);
 }
 
+/* What a socket knows of its device, and another device of the same name. */
+static void test_device_back(void)
+{
+    uint8_t frame[64], got[AF_XDP_FRAME_SIZE];
+    struct iovec iov = { frame, sizeof(frame) };
+    struct iovec none[AF_XDP_MAX_SEGS];
+    AfXdpMove move = { .ifname = "va", .frame_max = 1518, .patience = 1 };
+    GError *err = NULL;
+    uint64_t sent;
+    End a, b;
+    int fds;
+
+    if (!netns_fresh()) {
+        return;
+    }
+    veth_new(1500);
+    end_open(&a, "va");
+    fds = count_fds();
+    g_assert_cmpint(af_xdp_socket_probe(af_xdp_copy_socket(a.copy)), ==, 0);
+    ip("link set va down");
+    g_assert_cmpint(af_xdp_socket_probe(af_xdp_copy_socket(a.copy)), ==,
+                    -ENETDOWN);
+    ip("link set va up");
+    g_assert_cmpint(af_xdp_socket_probe(af_xdp_copy_socket(a.copy)), ==, 0);
+    frame_make(frame, sizeof(frame), 1);
+    g_assert_cmpint(af_xdp_copy_tx(a.copy, &iov, 1), ==, AF_XDP_TX_QUEUED);
+    sent = af_xdp_copy_stats(a.copy)->tx_packets;
+
+    veth_free();
+    g_assert_cmpint(af_xdp_socket_probe(af_xdp_copy_socket(a.copy)), ==,
+                    -ENXIO);
+    af_xdp_copy_close(a.copy);
+    g_assert_true(af_xdp_copy_is_absent(a.copy));
+    g_assert_cmpint(af_xdp_socket_probe(af_xdp_copy_socket(a.copy)), ==,
+                    -ENXIO);
+    g_assert_cmpint(af_xdp_copy_tx(a.copy, &iov, 1), ==, AF_XDP_TX_FULL);
+    g_assert_cmpint(af_xdp_copy_tx_flush(a.copy), ==, AF_XDP_TX_DOWN);
+    g_assert_cmpuint(af_xdp_copy_rx_next(a.copy, none), ==, 0);
+    af_xdp_copy_rx_flush(a.copy);
+    /* Closing what is closed, too. */
+    af_xdp_copy_close(a.copy);
+    g_assert_cmpint(count_fds(), ==, fds);
+
+    g_assert_false(af_xdp_copy_move(a.copy, &move, &err));
+    g_assert_error(err, AF_XDP_ERROR, ENODEV);
+    g_clear_error(&err);
+    g_assert_true(af_xdp_copy_is_absent(a.copy));
+
+    ebpf_af_xdp_detach(a.prog, NULL);
+    veth_new(1500);
+    end_open(&b, "vb");
+    a.prog = NULL;
+    move.ifindex = if_nametoindex("va");
+    af_xdp_copy_set_bind(a.copy, AF_XDP_BIND_ZERO_COPY);
+    g_assert_false(af_xdp_copy_move(a.copy, &move, &err));
+    g_assert_error(err, AF_XDP_ERROR, EOPNOTSUPP);
+    g_assert_nonnull(strstr(err->message, "in driver zero-copy on 'va' queue "
+                                          "0"));
+    g_assert_nonnull(strstr(err->message, "never sends in copy mode"));
+    g_clear_error(&err);
+    af_xdp_copy_set_bind(a.copy, AF_XDP_BIND_COPY);
+    g_assert_true(af_xdp_copy_move(a.copy, &move, &err));
+    g_assert_no_error(err);
+    g_assert_false(af_xdp_copy_is_absent(a.copy));
+    end_send(&a, frame, sizeof(frame));
+    af_xdp_copy_tx_flush(a.copy);
+    g_assert_cmpuint(end_receive(&b, got, PATIENCE_US), ==, sizeof(frame));
+    g_assert_cmpint(memcmp(got, frame, sizeof(frame)), ==, 0);
+    /* What was counted before counts. */
+    g_assert_cmpuint(af_xdp_copy_stats(a.copy)->tx_packets, ==, sent + 1);
+    end_close(&a);
+    end_close(&b);
+    veth_free();
+}
+
 static void test_reopen(void)
 {
     int fds;
@@ -579,6 +654,7 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/copy/burst", test_burst);
     g_test_add_func("/af-xdp/copy/back-pressure", test_back_pressure);
     g_test_add_func("/af-xdp/copy/device-gone", test_device_gone);
+    g_test_add_func("/af-xdp/copy/device-back", test_device_back);
     g_test_add_func("/af-xdp/copy/reopen", test_reopen);
     g_test_add_func("/af-xdp/copy/busy", test_busy);
     g_test_add_func("/af-xdp/copy/bad-queue", test_bad_queue);

@@ -29,13 +29,12 @@ static void error_mixed(const AfXdpDevice *dev, const AfXdpOptions *opts,
 static void error_no_map(const AfXdpDevice *dev, const AfXdpOptions *opts,
                          GError **errp)
 {
-    g_autofree char *hint = g_strdup_printf(
-        "On the host, 'qemu-af-xdp attach NIC --vm NAME --queues %u' attaches "
-        "one and pins its map: 'inhibit=on,map-path=PATH,map-start-index=I', "
-        "where I is the NIC's number of the queue. Or pass sockets of that "
-        "map with 'inhibit=on,sock-fds='.", opts->queues);
-
-    af_xdp_error_set(errp, 0, hint,
+    af_xdp_error_set(errp, 0,
+                     "On the host, 'qemu-af-xdp attach NIC --vm NAME --queues "
+                     "N', with the NIC's own numbers of the queues, attaches "
+                     "it and prints what to add here: 'inhibit=on,"
+                     "map-path=PATH,map-start-index=N'. Or pass sockets that "
+                     "are in that map with 'inhibit=on,sock-fds='.",
                      "queue %u of netkit device '%s' is leased from a NIC, "
                      "and fed by an XDP program on the NIC, which QEMU cannot "
                      "attach from here", opts->queue_start, dev->name);

@@ -126,7 +126,7 @@ static void test_leased(void)
                     .map_path = path));
     bad(&dev, OPTS(.queue_start = 2, .queues = 2), EINVAL,
         WORDS("queue 2 of netkit device 'nk0' is leased from a NIC",
-              "'qemu-af-xdp attach NIC --vm NAME --queues 2'",
+              "'qemu-af-xdp attach NIC --vm NAME --queues N'",
               "inhibit=on,map-path=", "map-start-index=", "sock-fds="));
     bad(&dev, OPTS(.queue_start = 1, .inhibit = true, .map_path = path,
                    .force_copy = true), EINVAL,

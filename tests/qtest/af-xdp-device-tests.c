@@ -1,8 +1,9 @@
 /*
- * af-xdp qtest: a device whose driver can do AF_XDP zero-copy
+ * af-xdp qtest: a device that is given
  *
- * For a wire that is given: see af-xdp-wire.h. The netdev must find the
- * driver's zero-copy by itself.
+ * See af-xdp-wire.h. In the tests "device" its driver can do AF_XDP zero-copy,
+ * which the netdev must find by itself; in the tests "copy" it takes not even
+ * a native XDP program.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,14 +18,18 @@
 #define RESETS 3
 #define STARTS 2
 
+static void assert_mode(AxtNet *net, const char *mode)
+{
+    g_autofree char *info = qtest_hmp(net->vm->qts, "info network");
+
+    g_test_message("%s", info);
+    g_assert_nonnull(strstr(info, mode));
+}
+
 static void start(AxtNet *net, AxtModel model, const char *options)
 {
-    g_autofree char *info = NULL;
-
     axt_net_start(net, model, 1, 1500, "%s", options);
-    info = qtest_hmp(net->vm->qts, "info network");
-    g_test_message("%s", info);
-    g_assert_nonnull(strstr(info, ",mode=driver zero-copy"));
+    assert_mode(net, ",mode=driver zero-copy");
 }
 
 static void test_sizes(const void *data)
@@ -80,8 +85,38 @@ static void test_again(void)
     }
 }
 
+/* Generic XDP: both ways, all sizes; and what the netdev says about it. */
+static void test_copy_sizes(const void *data)
+{
+    const uint32_t n = AXT_LEN_MAX - AXT_LEN_MIN + 1;
+    AxtNet net;
+
+    axt_net_start(&net, GPOINTER_TO_INT(data), 1, 1500, "%s", "");
+    assert_mode(&net, ",mode=skb");
+    axt_to_wire(&net, 0, n, axt_len_sweep);
+    axt_to_guest(&net, n, WINDOW, axt_len_sweep);
+    axt_net_stop(&net);
+}
+
+static void test_copy_native(void)
+{
+    AxtWire *wire = axt_wire_new(1, 1500);
+    g_autofree char *output =
+        axt_qemu_fails("-netdev af-xdp,id=n0,ifname=" AXT_DEV ",mode=native",
+                       NULL);
+
+    g_assert_nonnull(strstr(output, "takes no native XDP program"));
+    g_assert_nonnull(strstr(output, "mode=skb"));
+    axt_wire_free(wire);
+}
+
 void axt_add_device_tests(void)
 {
+    axt_add_data("copy/virtio/sizes", GINT_TO_POINTER(AXT_VIRTIO),
+                 test_copy_sizes);
+    qtest_add_data_func("af-xdp/copy/e1000e/sizes",
+                        GINT_TO_POINTER(AXT_E1000E), test_copy_sizes);
+    qtest_add_func("af-xdp/copy/native", test_copy_native);
     axt_add_data("device/virtio/sizes", GINT_TO_POINTER(AXT_VIRTIO),
                  test_sizes);
     qtest_add_data_func("af-xdp/device/e1000e/sizes",

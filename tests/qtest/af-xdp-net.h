@@ -133,5 +133,6 @@ void axt_add_zero_copy_migration_tests(void);
 /* For a given wire, in place of all those. */
 void axt_add_device_tests(void);
 void axt_add_device_zero_copy_tests(void);
+void axt_add_leased_tests(void);
 
 #endif /* TESTS_QTEST_AF_XDP_NET_H */

@@ -59,7 +59,11 @@ static const char *path = "";
 
 const char *axt_path(void)
 {
-    return path;
+    static char *all;
+
+    g_free(all);
+    all = g_strconcat(path, axt_wire_options(), NULL);
+    return all;
 }
 
 bool axt_vhost(void)

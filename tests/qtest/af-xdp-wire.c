@@ -155,8 +155,6 @@ static void wire_make(AxtWire *w)
     const unsigned n = w->queues;
 
     if (w->given) {
-        /* A frame has as many queues to come by as the other end has. */
-        g_assert_cmpuint(n, ==, 1);
         axt_ip("link set dev " AXT_DEV " mtu %u", w->mtu);
         axt_ip("link set dev " AXT_PEER " mtu %u", w->mtu);
     } else {
@@ -175,12 +173,12 @@ static void wire_open(AxtWire *w)
 {
     unsigned i;
 
-    for (i = 0; i < w->queues; i++) {
+    for (i = 0; i < w->n_fds; i++) {
         /* Fanout by queue: socket i gets what the device's queue i sent. */
         int fanout = PACKET_FANOUT_QM << 16 | 1;
         int fd = axt_wire_sniff(AXT_PEER);
 
-        if (w->queues > 1) {
+        if (w->n_fds > 1) {
             g_assert_cmpint(setsockopt(fd, SOL_PACKET, PACKET_FANOUT,
                                        &fanout, sizeof(fanout)), ==, 0);
         }
@@ -201,6 +199,8 @@ AxtWire *axt_wire_new(unsigned queues, unsigned mtu)
     g_assert_cmpuint(queues, <=, AXT_MAX_QUEUES);
     w->given = axt_wire_given();
     w->queues = queues;
+    /* Of a NIC's end it is not known which queue a frame has left by. */
+    w->n_fds = w->given ? 1 : queues;
     w->mtu = mtu;
     memset(w->fd, -1, sizeof(w->fd));
     wire_make(w);
@@ -208,40 +208,52 @@ AxtWire *axt_wire_new(unsigned queues, unsigned mtu)
     return w;
 }
 
-static void run_command(const char *name)
+const char *axt_wire_options(void)
 {
-    const char *argv[] = { "sh", "-ec", getenv(name), NULL };
+    const char *options = getenv("AXT_NETDEV");
+
+    return axt_wire_given() && options ? options : "";
+}
+
+void axt_wire_event(const char *what)
+{
+    const char *argv[] = { getenv("AXT_EVENTS"), what, NULL };
     g_autofree char *output = NULL;
     int status = -1;
 
-    g_assert_nonnull(argv[2]);
-    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
-                      NULL, NULL, &output, &status, NULL) || status != 0) {
-        g_error("%s: %s", name, output ?: "cannot be run");
+    g_assert_nonnull(argv[0]);
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL,
+                      NULL, &output, &status, NULL) || status != 0) {
+        g_error("%s %s: %s", argv[0], what, output ?: "cannot be run");
     }
 }
 
 bool axt_wire_can_go(void)
 {
-    return !axt_wire_given() || getenv("AXT_GONE");
+    return !axt_wire_given() || getenv("AXT_EVENTS");
 }
 
 void axt_wire_gone(AxtWire *w)
 {
     if (w->given) {
-        run_command("AXT_GONE");
+        axt_wire_event("gone");
     } else {
         axt_ip("link del " AXT_DEV);
     }
 }
 
+void axt_wire_again(AxtWire *w)
+{
+    wire_make(w);
+    wire_open(w);
+}
+
 void axt_wire_back(AxtWire *w)
 {
     if (w->given) {
-        run_command("AXT_BACK");
+        axt_wire_event("back");
     }
-    wire_make(w);
-    wire_open(w);
+    axt_wire_again(w);
 }
 
 uint32_t axt_prog_id(int ifindex)
@@ -264,7 +276,7 @@ void axt_wire_free(AxtWire *w)
             axt_ip("link del " AXT_DEV);
         }
     }
-    for (i = 0; i < w->queues; i++) {
+    for (i = 0; i < w->n_fds; i++) {
         close(w->fd[i]);
     }
     g_free(w);
@@ -329,7 +341,7 @@ ssize_t axt_sniff_recv(int fd, void *buf, size_t size, int timeout_ms)
 ssize_t axt_wire_recv(AxtWire *w, unsigned queue, void *buf, size_t size,
                       int timeout_ms)
 {
-    return axt_sniff_recv(w->fd[queue], buf, size, timeout_ms);
+    return axt_sniff_recv(w->fd[MIN(queue, w->n_fds - 1)], buf, size, timeout_ms);
 }
 
 void axt_wire_assert_no_drops(AxtWire *w)
@@ -337,7 +349,7 @@ void axt_wire_assert_no_drops(AxtWire *w)
     unsigned i;
 
     g_assert_cmpuint(peer_tx_dropped(), ==, w->peer_dropped);
-    for (i = 0; i < w->queues; i++) {
+    for (i = 0; i < w->n_fds; i++) {
         struct tpacket_stats stats;
         socklen_t len = sizeof(stats);
 

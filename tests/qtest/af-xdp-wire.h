@@ -8,8 +8,9 @@
  * however it ends.
  *
  * With $AXT_WIRE=given both ends are there already, in this network namespace
- * and with these names, and stay: real NICs, or those of a VM. The shell
- * commands in $AXT_GONE and $AXT_BACK then remove AXT_DEV, and make it again.
+ * and with these names, and stay: real NICs, or those of a VM. $AXT_NETDEV has
+ * more options of the netdev then, from the comma on, and $AXT_EVENTS is
+ * a program that can take AXT_DEV away and more, see axt_wire_event().
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -30,6 +31,7 @@
 
 typedef struct AxtWire {
     unsigned queues;
+    unsigned n_fds;             /* queues of the peer that are told apart */
     unsigned mtu;
     int ifindex;                /* of AXT_DEV */
     int fd[AXT_MAX_QUEUES];     /* receives what the device's queue i sent */
@@ -73,6 +75,21 @@ void axt_wire_back(AxtWire *w);
 
 /* axt_wire_can_go: can a given wire do this? */
 bool axt_wire_can_go(void);
+
+/*
+ * axt_wire_event: let something happen to a given wire.
+ * @what: "gone", "back": AXT_DEV is deleted, and made again;
+ *        "away", "home": it is moved to another network namespace and back;
+ *        "nic-down", "nic-up": the NIC behind it;
+ *        "nic-gone", "nic-back": that is taken out, and put back with all.
+ */
+void axt_wire_event(const char *what);
+
+/* axt_wire_again: set both ends up again, and open the peer once more. */
+void axt_wire_again(AxtWire *w);
+
+/* axt_wire_options: more options of the netdev, from the comma on. */
+const char *axt_wire_options(void);
 
 /*
  * axt_wire_settle: wait until a given wire carries frames. NICs lose their link

@@ -177,11 +177,12 @@ static void stop_netdev(Stop *s)
 
 static void start_netdev(Stop *s)
 {
+    g_autofree char *options = g_strconcat("ifname=" AXT_DEV ",zero-copy=on",
+                                           axt_wire_options(), NULL);
     g_autofree char *error = NULL;
 
     axt_unplug(s->z.net.vm, "nic");
-    error = axt_netdev_add(s->z.net.vm, "n0",
-                           "ifname=" AXT_DEV ",zero-copy=on");
+    error = axt_netdev_add(s->z.net.vm, "n0", options);
     g_assert_cmpstr(error, ==, NULL);
     start_unplug(s);
 }

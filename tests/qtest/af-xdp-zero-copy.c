@@ -39,10 +39,10 @@ void axt_zc_start(AxtZc *z, const AxtZcConfig *config)
     AxtZcConfig all = *config;
     g_autofree char *machine =
         g_strdup_printf("%s -netdev af-xdp,id=n0,ifname=" AXT_DEV
-                        ",queues=%u%s%s -device virtio-net-pci," AXT_NIC_ARGS
+                        ",queues=%u%s%s%s -device virtio-net-pci," AXT_NIC_ARGS
                         ",id=nic,packed=on%s%s", config->machine ?: "", queues,
                         config->netdev ? "" : ",zero-copy=on",
-                        config->netdev ?: "",
+                        config->netdev ?: "", axt_wire_options(),
                         queues > 1 ? ",mq=on,vectors=10" : "",
                         config->device ?: "");
 
@@ -64,7 +64,8 @@ void axt_zc_stop(AxtZc *z)
 
 void axt_zc_plug(AxtZc *z, const char *options)
 {
-    g_autofree char *all = g_strconcat("ifname=" AXT_DEV, options, NULL);
+    g_autofree char *all = g_strconcat("ifname=" AXT_DEV, options,
+                                       axt_wire_options(), NULL);
     g_autofree char *error = axt_netdev_add(z->net.vm, "n0", all);
 
     g_assert_cmpstr(error, ==, NULL);

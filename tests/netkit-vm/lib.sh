@@ -81,21 +81,28 @@ limited()
     return $rc
 }
 
-# run_qtest [NAME...]: the qtest of af-xdp on nic0 and wire0, TAP on stdout;
-# all of its tests for a real NIC, or those whose names begin like one of NAME
+# run_qtest [NAME...]: the qtest of af-xdp on nic0 and wire0, as qtest()
+run_qtest()
+{
+    prepare_wire axt-dev axt-peer
+    qtest "$@"
+}
+
+# qtest [NAME...]: the qtest of af-xdp on axt-dev and axt-peer, TAP on stdout;
+# all of its tests for a real NIC, or those whose names begin like one of NAME.
+# $QEMU_PREFIX is what QEMU is run by, or nothing.
 #
 # Each in a process of its own: the others go on when one fails.
-run_qtest()
+qtest()
 {
     local program=$BUILD/qemu/tests/qtest/af-xdp-test name test out result
     local failed=0
     local -a tests=()
-    prepare_wire axt-dev axt-peer
     # The qtest fills rings by a message for each word: short ones will do.
-    mkdir -p /tmp/qtest
-    export QTEST_QEMU_BINARY=/tmp/qtest/qemu-system-x86_64
-    printf '#!/bin/sh\nexec %q -global %s -global %s "$@"\n' "$QEMU_BIN" \
-        virtio-net-pci.rx_queue_size=256 virtio-net-pci.tx_queue_size=256 \
+    QTEST_QEMU_BINARY=$(mktemp -d)/qemu-system-x86_64
+    export QTEST_QEMU_BINARY
+    printf '#!/bin/sh\nexec %s %q -global %s -global %s "$@"\n' \
+        "${QEMU_PREFIX:-}" "$QEMU_BIN" virtio-net-pci.rx_queue_size=256 virtio-net-pci.tx_queue_size=256 \
         > "$QTEST_QEMU_BINARY"
     chmod +x "$QTEST_QEMU_BINARY"
     export AXT_WIRE=given

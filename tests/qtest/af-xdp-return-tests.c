@@ -17,6 +17,7 @@
 #include "qobject/qdict.h"
 #include "af-xdp-foreign.h"
 #include "af-xdp-link.h"
+#include "qemu/timer.h"
 
 #define ROUNDS 5
 
@@ -38,6 +39,8 @@ static void wait_gone(AxtNet *net, const char *status)
 static void wait_back(AxtNet *net)
 {
     g_free(axt_wait_status(net, "up"));
+    /* An e1000e has a link half a second later, by its own clock. */
+    qtest_clock_step(net->vm->qts, NANOSECONDS_PER_SECOND);
     axt_wait_link(net, true);
     axt_wire_settle(net->wire);
 }
@@ -325,8 +328,8 @@ static void test_removed(const void *data)
     axt_some_traffic(&net);
     axt_wire_gone(net.wire);
     wait_gone(&net, "deleted");
-    axt_vm_free(net.vm);
     axt_nic_free(net.nic);
+    axt_vm_free(net.vm);
     axt_wire_free(net.wire);
 }
 

@@ -37,4 +37,7 @@ void device_parse_link(const struct nlmsghdr *nlh, AfXdpDevice *dev);
  */
 int device_get(const char *ifname, int ifindex, AfXdpDevice *dev);
 
+/* Ask ethtool for @dev->name's driver and bus. */
+void device_find_driver(AfXdpDevice *dev);
+
 #endif /* NET_AF_XDP_DEVICE_INT_H */

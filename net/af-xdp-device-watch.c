@@ -137,10 +137,9 @@ static void watch_resync(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
     /* Out of memory or descriptors: the next message is another chance. */
 }
 
-bool af_xdp_device_watch_read(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
+/* Read what is there, up to a limit. */
+static void watch_drain(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
 {
-    memset(ev, 0, sizeof(*ev));
-
     for (int i = 0; i < WATCH_BUDGET; i++) {
         const struct nlmsghdr *nlh = (const void *)watch->buf;
         ssize_t ret = mnl_socket_recvfrom(watch->nl, watch->buf,
@@ -166,7 +165,35 @@ bool af_xdp_device_watch_read(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
             watch_message(watch, nlh, ev);
         }
     }
+}
 
+/*
+ * A device that is deleted or moved goes down first, and is half gone when we
+ * hear of that. ethtool's questions wait until the kernel is done (for its
+ * RTNL mutex), and then the message with the rest is there. If it is not, it
+ * will be.
+ */
+static void watch_down(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
+{
+    AfXdpDevice dev = watch->last;
+
+    device_find_driver(&dev);
+    watch_drain(watch, ev);
+    if (!watch->gone && !watch->last.up &&
+        device_get(NULL, watch->ifindex, &dev) == -ENODEV) {
+        ev->changes &= ~AF_XDP_DEVICE_DOWN;
+        watch->last.up = true;
+    }
+}
+
+bool af_xdp_device_watch_read(AfXdpDeviceWatch *watch, AfXdpDeviceEvent *ev)
+{
+    memset(ev, 0, sizeof(*ev));
+    watch_drain(watch, ev);
+    if ((ev->changes & AF_XDP_DEVICE_DOWN) && !watch->last.up &&
+        !watch->gone) {
+        watch_down(watch, ev);
+    }
     ev->up = watch->last.up;
     ev->mtu = watch->last.mtu;
     memcpy(ev->name, watch->last.name, sizeof(ev->name));

@@ -310,7 +310,7 @@ static void queues_from_channels(AfXdpDevice *dev)
     mnl_socket_close(nl);
 }
 
-static void find_driver(AfXdpDevice *dev)
+void device_find_driver(AfXdpDevice *dev)
 {
     struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
     struct ifreq ifr = { .ifr_data = (void *)&info };
@@ -348,7 +348,7 @@ bool af_xdp_device_query(const char *ifname, AfXdpDevice *dev, GError **errp)
     if (!queues_from_netdev_family(dev)) {
         queues_from_channels(dev);
     }
-    find_driver(dev);
+    device_find_driver(dev);
     return true;
 }
 

@@ -30,11 +30,11 @@ pod_is_other()
     ! [ "/proc/$(< "$POD_PID")/ns/net" -ef /proc/self/ns/net ]
 }
 
-# pod_end: all in it is gone, too
+# pod_end: the wire comes back, all else in it is gone
 pod_end()
 {
     kill "$(< "$POD_PID")"
-    wait_for ip link set wire0 up
+    wait_for ip link set axt-peer name wire0
 }
 
 in_pod()

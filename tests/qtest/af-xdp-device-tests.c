@@ -85,16 +85,21 @@ static void test_again(void)
     }
 }
 
-/* Generic XDP: both ways, all sizes; and what the netdev says about it. */
+static size_t len_some(uint32_t seq)
+{
+    return AXT_LEN_MIN + 11 * seq % (AXT_LEN_MAX - AXT_LEN_MIN + 1);
+}
+
+/* Generic XDP, both ways. */
 static void test_copy_sizes(const void *data)
 {
-    const uint32_t n = AXT_LEN_MAX - AXT_LEN_MIN + 1;
+    const uint32_t n = 400;
     AxtNet net;
 
     axt_net_start(&net, GPOINTER_TO_INT(data), 1, 1500, "%s", "");
     assert_mode(&net, ",mode=skb");
-    axt_to_wire(&net, 0, n, axt_len_sweep);
-    axt_to_guest(&net, n, WINDOW, axt_len_sweep);
+    axt_to_wire(&net, 0, n, len_some);
+    axt_to_guest(&net, n, WINDOW, len_some);
     axt_net_stop(&net);
 }
 

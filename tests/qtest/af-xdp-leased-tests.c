@@ -95,7 +95,6 @@ static void test_nic_down(void)
     start(&z, 1);
     traffic(&z);
     there_and_back(&z, "nic-down", "down", "nic-up");
-    there_and_back(&z, "nic-down", "down", "nic-up");
     axt_zc_stop(&z);
 }
 
@@ -105,7 +104,6 @@ static void test_deleted(void)
 
     start(&z, 1);
     traffic(&z);
-    there_and_back(&z, "gone", "deleted", "back");
     there_and_back(&z, "gone", "deleted", "back");
     axt_zc_stop(&z);
 }
@@ -143,7 +141,7 @@ static void flows_to_guest(AxtZc *z, unsigned *by)
     for (i = 0; i < FLOWS; i++) {
         axt_frame_fill(buf, 60 + 20 * i, i, i);
         axt_wire_send(z->net.wire, buf, 60 + 20 * i);
-        g_usleep(1000);
+        g_usleep(200);
     }
     while (got < FLOWS) {
         for (q = 0; q < 2; q++) {
@@ -164,12 +162,11 @@ static void flows_to_guest(AxtZc *z, unsigned *by)
     }
 }
 
-static void pairs_traffic(AxtZc *z)
+static void pairs_traffic(AxtZc *z, unsigned rounds)
 {
     unsigned i, by[2] = { 0 };
 
-    /* More than the frames that come first. */
-    for (i = 0; i < 20; i++) {
+    for (i = 0; i < rounds; i++) {
         flows_to_guest(z, by);
     }
     g_assert_cmpuint(by[0], >, 0);
@@ -185,7 +182,9 @@ static void test_pairs(void)
     AxtZc z;
 
     start(&z, 2);
-    pairs_traffic(&z);
+    /* More than the frames that come first. */
+    pairs_traffic(&z, 20);
+    g_assert_cmpuint(axt_counter(z.net.vm, "rx-direct"), >, 0);
     axt_wire_event("gone");
     g_free(axt_wait_status(&z.net, "deleted"));
     axt_wait_link(&z.net, false);
@@ -195,7 +194,7 @@ static void test_pairs(void)
     axt_wait_link(&z.net, true);
     axt_wire_settle(z.net.wire);
     axt_zc_assert_on(&z);
-    pairs_traffic(&z);
+    pairs_traffic(&z, 2);
     axt_zc_stop(&z);
 }
 

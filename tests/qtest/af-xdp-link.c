@@ -83,22 +83,17 @@ void axt_set_link(AxtNet *net, const char *name, bool up)
 
 char *axt_wait_status(AxtNet *net, const char *status)
 {
-    for (;;) {
-        QDict *event = qtest_qmp_eventwait_ref(net->vm->qts,
-                                               "NETDEV_AF_XDP_STATUS_CHANGED");
-        QDict *data = qdict_get_qdict(event, "data");
-        bool found = g_str_equal(qdict_get_str(data, "status"), status);
-        char *reason = g_strdup(qdict_get_try_str(data, "reason"));
+    QDict *event = qtest_qmp_eventwait_ref(net->vm->qts,
+                                           "NETDEV_AF_XDP_STATUS_CHANGED");
+    QDict *data = qdict_get_qdict(event, "data");
+    char *reason = g_strdup(qdict_get_try_str(data, "reason"));
 
-        g_test_message("%s %s", qdict_get_str(data, "status"), reason ?: "");
-        g_assert_cmpstr(qdict_get_str(data, "netdev-id"), ==, "n0");
-        g_assert_cmpstr(qdict_get_str(data, "ifname"), ==, AXT_DEV);
-        qobject_unref(event);
-        if (found) {
-            return reason;
-        }
-        g_free(reason);
-    }
+    g_test_message("%s %s", qdict_get_str(data, "status"), reason ?: "");
+    g_assert_cmpstr(qdict_get_str(data, "netdev-id"), ==, "n0");
+    g_assert_cmpstr(qdict_get_str(data, "ifname"), ==, AXT_DEV);
+    g_assert_cmpstr(qdict_get_str(data, "status"), ==, status);
+    qobject_unref(event);
+    return reason;
 }
 
 void axt_assert_idle(AxtNet *net)

@@ -37,8 +37,8 @@ void axt_wait_interface(AxtNet *net, bool up);
 void axt_set_link(AxtNet *net, const char *name, bool up);
 
 /*
- * axt_wait_status: until an event says that the interface is @status; others
- * pass. Returns its reason, to be freed, or NULL.
+ * axt_wait_status: wait for the next event of the interface, which must say
+ * that it is @status. Returns its reason, to be freed, or NULL.
  */
 char *axt_wait_status(AxtNet *net, const char *status);
 

@@ -138,11 +138,20 @@ void axt_virtio_kick(AxtNic *nic, AxtVq *q)
 
 /* --- Reception --- */
 
+/*
+ * A NIC that is not known may want 2 KiB behind the header. Frames are shorter
+ * than AXT_RX_BUF.
+ */
+uint32_t axt_virtio_rx_len(const AxtVirtio *v)
+{
+    return v->config.rx_len ?: AXT_RX_BUF + (axt_wire_given() ? 12 : 0);
+}
+
 /* The pieces of a receive buffer; returns their number. */
 static unsigned rx_pieces(AxtVirtio *v, AxtVq *q, unsigned slot, AxtSeg *segs)
 {
     uint64_t gpa = q->at[slot];
-    uint32_t left = v->config.rx_len ?: AXT_RX_BUF;
+    uint32_t left = axt_virtio_rx_len(v);
     unsigned i;
 
     for (i = 0; i <= v->config.n_cuts; i++) {

@@ -29,7 +29,7 @@ typedef struct AxtVirtioConfig {
     bool msix;                  /* a vector for each virtqueue, AxtVq.msi */
     unsigned rx_size;           /* of rings; 0: as the device offers */
     unsigned tx_size;
-    uint32_t rx_len;            /* of receive buffers; 0: AXT_RX_BUF */
+    uint32_t rx_len;            /* of receive buffers; 0: what fits all */
     unsigned tx_slots;          /* packets under way; 0: AXT_RING */
     /*
      * Header and data are one row of bytes, cut into pieces of these lengths
@@ -114,5 +114,8 @@ static inline size_t axt_vq_bytes(const AxtVq *q)
 {
     return q->slot_size * q->n_slots;
 }
+
+/* axt_virtio_rx_len: bytes of a receive buffer. */
+uint32_t axt_virtio_rx_len(const AxtVirtio *v);
 
 #endif /* TESTS_QTEST_AF_XDP_VIRTIO_H */

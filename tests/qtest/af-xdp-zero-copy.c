@@ -342,7 +342,7 @@ AxtCanaryRanges *axt_canary_ranges(AxtNic *nic)
 
     for (i = 0; i < nic->queues; i++) {
         const AxtVq *rx = &v->rx[i], *tx = &v->tx[i];
-        const uint32_t len = v->config.rx_len ?: AXT_RX_BUF;
+        const uint32_t len = axt_virtio_rx_len(v);
         Range sent = { tx->bufs, tx->bufs + axt_vq_bytes(tx) };
 
         g_assert_false(v->config.indirect);

@@ -115,14 +115,16 @@ int af_xdp_device_watch_fd(const AfXdpDeviceWatch *watch);
  * @ev: filled in; a device that went down and came back in between has both
  *      bits set, @ev->up says how it ended.
  *
- * Never blocks. Reads a bounded number of messages; the descriptor stays
- * readable if there are more. Messages that the kernel could not queue are
- * made up for by asking for the present state. A device that is found down is
- * asked for once more, so that one that goes down because it is deleted or
- * moved is gone at once: to let go of what it has in between, such as an
- * AF_XDP socket in driver zero-copy on a leased queue, kernels do not bear. After AF_XDP_DEVICE_GONE
- * nothing is reported any more, whatever takes over the ifindex: free the
- * watch.
+ * Never blocks for long. Reads a bounded number of messages; the descriptor
+ * stays readable if there are more. Messages that the kernel could not queue
+ * are made up for by asking for the present state.
+ *
+ * A device that is found down is asked for once more, so that one that goes
+ * down because it is deleted or moved is gone at once: what it has must not be
+ * let go of in between.
+ *
+ * After AF_XDP_DEVICE_GONE nothing is reported any more, whatever takes over
+ * the ifindex: free the watch.
  *
  * Main loop only. Returns true if anything has changed.
  */

@@ -348,7 +348,8 @@ ssize_t axt_sniff_recv(int fd, void *buf, size_t size, int timeout_ms)
 ssize_t axt_wire_recv(AxtWire *w, unsigned queue, void *buf, size_t size,
                       int timeout_ms)
 {
-    return axt_sniff_recv(w->fd[MIN(queue, w->n_fds - 1)], buf, size, timeout_ms);
+    return axt_sniff_recv(w->fd[MIN(queue, w->n_fds - 1)], buf, size,
+                          timeout_ms);
 }
 
 void axt_wire_assert_no_drops(AxtWire *w)

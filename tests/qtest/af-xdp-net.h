@@ -134,5 +134,6 @@ void axt_add_zero_copy_migration_tests(void);
 void axt_add_device_tests(void);
 void axt_add_device_zero_copy_tests(void);
 void axt_add_leased_tests(void);
+void axt_add_two_guests_tests(void);
 
 #endif /* TESTS_QTEST_AF_XDP_NET_H */

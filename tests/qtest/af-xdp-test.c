@@ -31,6 +31,7 @@ int main(int argc, char **argv)
         axt_add_device_zero_copy_tests();
         axt_add_zero_copy_stop_tests();
         axt_add_leased_tests();
+        axt_add_two_guests_tests();
     } else {
         axt_add_traffic_tests();
         axt_add_queue_tests();

@@ -17,6 +17,13 @@ wait_for()
     return 1
 }
 
+# listens PORT [COMMAND...]: does somebody there, where COMMAND runs commands?
+listens()
+{
+    "${@:2}" cat /proc/net/tcp /proc/net/tcp6 |
+        grep "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") .* 0A " > /dev/null
+}
+
 # nic_fault NAME VALUE [NIC]: have the test NIC do that, see nic/README.rst
 nic_fault()
 {
@@ -116,6 +123,10 @@ qtest()
         done
     done < <("$program" -l)
     echo "1..${#tests[@]}"
+    if [ ${#tests[@]} = 0 ]; then
+        echo "no test is called $*"
+        return 1
+    fi
     for test in "${tests[@]}"; do
         out=$(limited "$program" --tap -k -p "$test" 2>&1) || true
         result=$(grep -E '^(not )?ok ' <<< "$out" | head -n 1) || true

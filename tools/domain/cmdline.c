@@ -1,0 +1,294 @@
+/*
+ * AF_XDP domain filter: the domain's <qemu:commandline>
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "domain-error.h"
+#include "cmdline.h"
+
+/* Has the argument @value, of either form, the option @name=@want? */
+static bool has_option(const char *value, const char *name, const char *want)
+{
+    g_autofree char *option = g_strdup_printf("%s=%s", name, want);
+    g_auto(GStrv) parts = NULL;
+
+    if (*value == '{') {
+        g_autoptr(JsonNode) root = json_from_string(value, NULL);
+        JsonNode *member = root && JSON_NODE_HOLDS_OBJECT(root) ?
+            json_object_get_member(json_node_get_object(root), name) : NULL;
+
+        return member &&
+            json_node_get_value_type(member) == G_TYPE_STRING &&
+            !strcmp(json_node_get_string(member), want);
+    }
+    parts = g_strsplit(value, ",", -1);
+    return g_strv_contains((const char *const *)parts, option);
+}
+
+/* The argument after @arg if @arg is @option; NULL otherwise. */
+static xmlNode *value_of(const xmlNode *arg, const char *option)
+{
+    return xml_attr_is(arg, "value", option) ? xml_next(arg) : NULL;
+}
+
+/* Is the argument one that this program has made for @nic? */
+static bool is_ours(const xmlNode *arg, const Nic *nic)
+{
+    const xmlNode *netdev = value_of(arg, "-netdev");
+    const xmlNode *device = value_of(arg, "-device");
+    g_autofree char *value = NULL;
+
+    if (!netdev && !device) {
+        return false;
+    }
+    value = xml_attr(netdev ? netdev : device, "value");
+    return value && (netdev ? g_str_has_prefix(value, "af-xdp,") &&
+                     has_option(value, "id", nic->netdev) :
+                     has_option(value, "netdev", nic->netdev));
+}
+
+/* Is there an argument other than ours with this id? */
+static bool check_ids(const Source *source, const xmlNode *cmdline,
+                      const GPtrArray *nics, const Nic *nic, GError **errp)
+{
+    const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg");
+    const xmlNode *devices = xml_child(source->root, NULL, "devices");
+
+    for (; arg; arg = xml_next(arg)) {
+        g_autofree char *value = xml_attr(arg, "value");
+
+        if (is_ours(arg, nic)) {
+            arg = xml_next(arg);
+        } else if (value && (has_option(value, "id", nic->id) ||
+                             has_option(value, "id", nic->netdev))) {
+            return domain_error(errp, source_line(source, arg),
+                                "Give the interface another <alias "
+                                "name='ua-...'/>.", "the id of '%s' is used by "
+                                "another argument for QEMU", nic->id);
+        }
+    }
+    for (const xmlNode *device = devices ? devices->children : NULL; device;
+         device = device->next) {
+        const xmlNode *alias = device->type == XML_ELEMENT_NODE ?
+            xml_child(device, NULL, "alias") : NULL;
+
+        if (alias && device != nic->mark->interface &&
+            xml_attr_is(alias, "name", nic->id)) {
+            return domain_error(errp, source_line(source, device),
+                                "Give one of them another alias.",
+                                "the alias '%s' is also that of the interface "
+                                "in line %d", nic->id, nic->line);
+        }
+    }
+    for (guint i = 0; i < nics->len; i++) {
+        const Nic *other = g_ptr_array_index(nics, i);
+
+        if (other != nic && !strcmp(other->id, nic->id)) {
+            return domain_error(errp, nic->line, "Give both an <alias "
+                                "name='ua-...'/> of their own.",
+                                "the interfaces of lines %d and %d would both "
+                                "be '%s'", other->line, nic->line, nic->id);
+        }
+    }
+    return true;
+}
+
+/* Has the domain the iothread object @id? */
+static bool has_iothread(const Source *source, const xmlNode *cmdline,
+                         const char *id)
+{
+    const xmlNode *count = xml_child(source->root, NULL, "iothreads");
+    const xmlNode *ids = xml_child(source->root, NULL, "iothreadids");
+    const char *number = id + strlen("iothread");
+
+    if (g_str_has_prefix(id, "iothread") && g_ascii_isdigit(*number)) {
+        g_autofree char *text = count ? xml_content(count) : g_strdup("0");
+
+        for (const xmlNode *one = xml_child(ids, NULL, "iothread"); one;
+             one = xml_next(one)) {
+            if (xml_attr_is(one, "id", number)) {
+                return true;
+            }
+        }
+        if (atoi(number) >= 1 && atoi(number) <= atoi(text)) {
+            return true;
+        }
+    }
+    for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        const xmlNode *object = value_of(arg, "-object");
+        g_autofree char *value = object ? xml_attr(object, "value") : NULL;
+
+        if (value && g_str_has_prefix(value, "iothread,") &&
+            has_option(value, "id", id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_iothreads(const Source *source, const xmlNode *cmdline,
+                            const Nic *nic, GError **errp)
+{
+    for (int i = 0; nic->options.iothreads && nic->options.iothreads[i]; i++) {
+        const char *name = nic->options.iothreads[i];
+        g_autofree char *id = g_ascii_isdigit(*name) ?
+            g_strconcat("iothread", name, NULL) : g_strdup(name);
+
+        if (!has_iothread(source, cmdline, id)) {
+            return domain_error(errp, nic->mark->line, "Write <iothreads>N"
+                                "</iothreads> for iothread1 to iothreadN, or "
+                                "name one that there is.", "the domain has no "
+                                "iothread '%s'", id);
+        }
+    }
+    return true;
+}
+
+/* A netdev that no mark is the source of is the user's own. */
+static void find_foreign(const Source *source, const xmlNode *cmdline,
+                         const GPtrArray *nics, Report *report)
+{
+    for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        const xmlNode *netdev = value_of(arg, "-netdev");
+        g_autofree char *value = netdev ? xml_attr(netdev, "value") : NULL;
+        bool ours = false;
+
+        if (!value || !g_str_has_prefix(value, "af-xdp,")) {
+            continue;
+        }
+        for (guint i = 0; i < nics->len; i++) {
+            ours |= is_ours(arg, g_ptr_array_index(nics, i));
+        }
+        if (!ours) {
+            report_warn(report, source_line(source, arg), "no mark is the "
+                        "source of this -netdev, it stays as it is");
+        }
+    }
+}
+
+/* Both arguments of @nic, as text and as elements. */
+static char *arg_elements(const Source *source, const char *prefix,
+                          const char *indent, char *const *args)
+{
+    GString *out = g_string_new(NULL);
+
+    for (int i = 0; args[i]; i++) {
+        g_autofree char *value = xml_escape(args[i]);
+
+        g_string_append_printf(out, "%s%s<%s:arg value='%s'/>",
+                               i ? source->newline : "", i ? indent : "",
+                               prefix, value);
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* Those of an earlier run: are they as they should be? */
+static bool unchanged(const xmlNode *cmdline, const Nic *nic,
+                      char *const *wanted)
+{
+    int found = 0;
+
+    for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        if (is_ours(arg, nic)) {
+            const xmlNode *value = xml_next(arg);
+
+            if (found > 2 || !xml_attr_is(arg, "value", wanted[found]) ||
+                !xml_attr_is(value, "value", wanted[found + 1])) {
+                return false;
+            }
+            found += 2;
+            arg = value;
+        }
+    }
+    return found == 4;
+}
+
+static void remove_old(Source *source, const xmlNode *cmdline, const Nic *nic)
+{
+    for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        if (is_ours(arg, nic)) {
+            source_replace_element(source, arg, "");
+            arg = xml_next(arg);
+            source_replace_element(source, arg, "");
+        }
+    }
+}
+
+/* The prefix that stands for libvirt's namespace at the root, or NULL */
+static const char *root_prefix(const Source *source)
+{
+    const xmlNs *ns;
+
+    for (ns = source->root->nsDef; ns; ns = ns->next) {
+        if (ns->prefix && !strcmp((const char *)ns->href, QEMU_NS)) {
+            return (const char *)ns->prefix;
+        }
+    }
+    return NULL;
+}
+
+static void add_cmdline(Source *source, const char *args, const char *prefix)
+{
+    const char *nl = source->newline;
+    g_autofree char *whole = NULL;
+
+    if (!prefix) {
+        source_add_attribute(source, source->root, "xmlns:qemu='" QEMU_NS "'");
+        prefix = "qemu";
+    }
+    whole = g_strdup_printf("<%s:commandline>%s%s%s%s%s</%s:commandline>",
+                            prefix, nl, *nl ? "    " : "", args, nl,
+                            *nl ? "  " : "", prefix);
+    source_append_child(source, source->root, whole);
+}
+
+bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
+                  Report *report, GError **errp)
+{
+    const xmlNode *cmdline = xml_child(source->root, QEMU_NS, "commandline");
+    const char *prefix = cmdline && cmdline->ns->prefix ?
+        (const char *)cmdline->ns->prefix : root_prefix(source);
+    g_autofree char *parent = cmdline ? source_indent(source, cmdline) :
+        g_strdup(*source->newline ? "  " : "");
+    g_autofree char *indent = g_strconcat(parent,
+                                          *source->newline ? "  " : "", NULL);
+    g_autoptr(GString) added = g_string_new(NULL);
+
+    find_foreign(source, cmdline, nics, report);
+    for (guint i = 0; i < nics->len; i++) {
+        const Nic *nic = g_ptr_array_index(nics, i);
+        g_autofree char *netdev = nic_netdev_arg(nic);
+        g_autofree char *device = nic_device_arg(nic, buses[i]);
+        char *args[] = {
+            (char *)"-netdev", netdev, (char *)"-device", device, NULL,
+        };
+        g_autofree char *text = arg_elements(source, prefix ? prefix : "qemu",
+                                             indent, args);
+
+        if (!check_ids(source, cmdline, nics, nic, errp) ||
+            !check_iothreads(source, cmdline, nic, errp)) {
+            return false;
+        }
+        if (unchanged(cmdline, nic, args)) {
+            continue;
+        }
+        remove_old(source, cmdline, nic);
+        report_note(report, nic->line, "%s: -netdev %s -device %s", nic->id,
+                    netdev, device);
+        g_string_append_printf(added, "%s%s%s",
+                               added->len ? source->newline : "",
+                               added->len ? indent : "", text);
+    }
+    if (added->len && cmdline) {
+        source_append_child(source, cmdline, added->str);
+    } else if (added->len) {
+        add_cmdline(source, added->str, prefix);
+    }
+    return true;
+}

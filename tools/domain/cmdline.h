@@ -1,0 +1,28 @@
+/*
+ * AF_XDP domain filter: the domain's <qemu:commandline>
+ *
+ * Threads: one at a time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TOOLS_DOMAIN_CMDLINE_H
+#define TOOLS_DOMAIN_CMDLINE_H
+
+#include "nic.h"
+
+#define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
+
+/*
+ * cmdline_plan: have -netdev and -device of @nics in the domain's arguments
+ * for QEMU. Those of an earlier run are recognised by the id of the netdev;
+ * they stay as they are if nothing has changed.
+ * @buses: see PciPlan.
+ *
+ * Returns false with @errp set if an id is used already, or an iothread is
+ * named that the domain does not have.
+ */
+bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
+                  Report *report, GError **errp);
+
+#endif /* TOOLS_DOMAIN_CMDLINE_H */

@@ -15,10 +15,10 @@ export BUILD QEMU_SRC APT_MIRROR DEPS V
 help:
 	@echo 'Targets:'
 	@echo '  make build      QEMU with our af-xdp: $(BUILD)/bin/qemu-system-x86_64,'
-	@echo '                  and the tool for the host, $(BUILD)/bin/qemu-af-xdp'
+	@echo '                  and the tools beside it, qemu-af-xdp and qemu-af-xdp-domain'
 	@echo '  make demo       build, then a guest and the host exchange packets over veth'
 	@echo '  make check      build, then run every test suite and print a summary: about'
-	@echo '                  10 minutes on 2 cores, beside the build'
+	@echo '                  45 minutes on 2 cores, beside the build'
 	@echo '  make netkit-shell'
 	@echo '                  a prompt in a VM with a kernel that has netkit, and two NICs'
 	@echo '  make fuzz       look for inputs that break the core, 10 minutes a target;'

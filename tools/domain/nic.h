@@ -42,7 +42,6 @@ typedef struct Nic {
 Nic *nic_new(const Source *source, const Mark *mark, Report *report,
              GError **errp);
 void nic_free(Nic *nic);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Nic, nic_free)
 
 /* nics_have: is the element @interface that of one of @nics? */
 bool nics_have(const GPtrArray *nics, const xmlNode *interface);
@@ -57,5 +56,7 @@ char *nic_netdev_arg(const Nic *nic);
  * @bus: id of the bus in QEMU.
  */
 char *nic_device_arg(const Nic *nic, const char *bus);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Nic, nic_free)
 
 #endif /* TOOLS_DOMAIN_NIC_H */

@@ -100,6 +100,20 @@ static void test_append(void)
     }
 }
 
+/* A second child of an element that had no end tag */
+static void test_append_twice(void)
+{
+    g_autoptr(Source) line = open_text("<r><a/></r>");
+    g_autoptr(Source) lines = open_text("<r>\n  <a/>\n</r>\n");
+
+    source_append_child(line, xml_child(line->root, NULL, "a"), "<x/>");
+    source_append_child(line, xml_child(line->root, NULL, "a"), "<y/>");
+    expect(line, "<r><a><x/><y/></a></r>");
+    source_append_child(lines, xml_child(lines->root, NULL, "a"), "<x/>");
+    source_append_child(lines, xml_child(lines->root, NULL, "a"), "<y/>");
+    expect(lines, "<r>\n  <a>\n    <x/>\n    <y/>\n  </a>\n</r>\n");
+}
+
 static void test_attribute(void)
 {
     g_autoptr(Source) source = open_text("<r a='>'><b/><c\n/></r>");
@@ -227,6 +241,7 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/domain-source/extents", test_extents);
     g_test_add_func("/af-xdp/domain-source/replace", test_replace);
     g_test_add_func("/af-xdp/domain-source/append", test_append);
+    g_test_add_func("/af-xdp/domain-source/append-twice", test_append_twice);
     g_test_add_func("/af-xdp/domain-source/attribute", test_attribute);
     g_test_add_func("/af-xdp/domain-source/copy", test_copy);
     g_test_add_func("/af-xdp/domain-source/order", test_order);

@@ -292,6 +292,19 @@ void source_replace_element(Source *source, const xmlNode *node,
     source_replace(source, from, to, with);
 }
 
+/* The change that has given the empty element an end tag, or NULL. */
+static Edit *find_opened(const Source *source, const Extent *extent)
+{
+    for (guint i = 0; i < source->edits->len; i++) {
+        Edit *edit = g_ptr_array_index(source->edits, i);
+
+        if (edit->from == extent->end - 2 && edit->to == extent->end) {
+            return edit;
+        }
+    }
+    return NULL;
+}
+
 void source_append_child(Source *source, const xmlNode *parent,
                          const char *text)
 {
@@ -302,9 +315,19 @@ void source_append_child(Source *source, const xmlNode *parent,
                                         indent, NULL);
 
     if (extent->empty) {
+        Edit *opened = find_opened(source, extent);
         g_autofree char *name = NULL;
         g_autofree char *whole = NULL;
 
+        if (opened) {
+            GString *with = g_string_new(opened->with);
+
+            g_string_insert(with, strrchr(opened->with, '<') - opened->with,
+                            line);
+            g_free(opened->with);
+            opened->with = g_string_free(with, FALSE);
+            return;
+        }
         if (parent->ns && parent->ns->prefix) {
             name = g_strdup_printf("%s:%s", parent->ns->prefix, parent->name);
         } else {

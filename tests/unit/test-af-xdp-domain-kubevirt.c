@@ -179,6 +179,8 @@ static void test_others(void)
 
 static void test_bad(void)
 {
+    g_autofree char *deep = g_strnfill(100000, '[');
+
     bad(DOMAIN(""), "", "VMI is no JSON");
     bad(DOMAIN(""), "[]", "VMI is no JSON object");
     bad("<domain", "{}", "not well-formed");
@@ -199,6 +201,11 @@ static void test_bad(void)
         "state='up'");
     bad(DOMAIN(""), VMI("", "{" BLUE MAC ", \"model\": \"ne2k\"}", ""),
         "'ne2k'");
+    bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"map-path\\\": "
+                                 "\\\"/a\\\\u0000b\\\", \\\"inhibit\\\": "
+                                 "true}}"),
+                        "{" BLUE MAC "}", ""), "NUL");
+    bad(DOMAIN(""), deep, "levels deep");
     /* What KubeVirt does not send, but others might */
     bad(DOMAIN(""), VMI("", "{" BLUE ", \"macAddress\": \"x'/>\"}", ""),
         "no MAC address");

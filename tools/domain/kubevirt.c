@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include <json-glib/json-glib.h>
+#include "json-text.h"
 #include "kubevirt.h"
 #include "mark.h"
 
@@ -81,7 +82,7 @@ static char *scalar(JsonNode *node)
 static JsonNode *parse(const char *text, const char *what, GError **errp)
 {
     g_autoptr(GError) err = NULL;
-    JsonNode *root = json_from_string(text, &err);
+    JsonNode *root = json_text_parse(text, &err);
 
     if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
         domain_error(errp, 0, NULL, "%s is no JSON object%s%s", what,

@@ -573,6 +573,80 @@ static void test_changed(void)
     g_assert_null(strstr(netdev + 1, "af-xdp,id="));
 }
 
+/* @out with its first @old replaced, converted again */
+static char *change(const char *out, const char *old, const char *new,
+                    GError **errp)
+{
+    g_auto(GStrv) parts = g_strsplit(out, old, 2);
+    g_autofree char *changed = g_strjoinv(new, parts);
+
+    g_assert_nonnull(parts[1]);
+    return convert(changed, NULL, errp);
+}
+
+/* Names that change must not leave the old arguments beside the new ones. */
+static void test_renamed(void)
+{
+    static const struct {
+        const char *inner, *old, *new, *want;
+    } cases[] = {
+        { "", "dev='veth0'>", "dev='veth0' queue-start='4'>",
+          "id=hostua-af-xdp-veth0-q4,ifname=veth0,queue-start=4'" },
+        { "", "dev='veth0'>", "dev='veth0' ifname='nic9'>", "ifname=nic9'" },
+        { "<alias name='ua-lan'/>", "name='ua-lan'", "name='ua-wan'",
+          "id=hostua-wan," },
+        { "", "<model type='virtio'/>",
+          "<model type='virtio'/><alias name='ua-new'/>", "id=hostua-new," },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *out = good(&(Parts) { .inner = cases[i].inner },
+                                    LIST(("ifname=veth0")));
+        g_autofree char *again = NULL;
+        g_autofree char *third = NULL;
+        g_autoptr(GError) err = NULL;
+        const char *netdev;
+
+        if (!strstr(out, cases[i].old)) {
+            g_error("'%s' is missing in: %s", cases[i].old, out);
+        }
+        again = change(out, cases[i].old, cases[i].new, &err);
+        g_assert_no_error(err);
+        if (!strstr(again, cases[i].want)) {
+            g_error("'%s' is missing in: %s", cases[i].want, again);
+        }
+        netdev = strstr(again, "'-netdev'");
+        g_assert_nonnull(netdev);
+        g_assert_null(strstr(netdev + 1, "'-netdev'"));
+        g_assert_null(strstr(strstr(again, "'-device'") + 1, "'-device'"));
+        third = convert(again, NULL, &err);
+        g_assert_no_error(err);
+        g_assert_cmpstr(again, ==, third);
+    }
+}
+
+/* Arguments whose mark cannot be found any more */
+static void test_left(void)
+{
+    g_autofree char *out = good(&(Parts) { .inner = "<alias name='ua-lan'/>" },
+                                LIST(("id=hostua-lan")));
+    g_auto(GStrv) begin = g_strsplit(out, "<metadata>", 2);
+    g_auto(GStrv) end = g_strsplit(out, "</metadata>", 2);
+    g_autofree char *bare = g_strconcat(begin[0], end[1], NULL);
+    g_auto(GStrv) macs = g_strsplit(out, "12:34:56", 2);
+    g_autofree char *other = g_strjoinv("12:34:99", macs);
+    g_autoptr(GError) err = NULL;
+    g_autofree char *again = convert(bare, NULL, &err);
+    g_autofree char *third = NULL;
+
+    g_assert_null(again);
+    g_assert_nonnull(strstr(err->message, "a mark that is gone"));
+    g_clear_error(&err);
+    third = change(other, "ua-lan", "ua-wan", &err);
+    g_assert_null(third);
+    g_assert_nonnull(strstr(err->message, "a mark that is gone"));
+}
+
 /* So has an interface that is changed where it is kept. */
 static void test_changed_inside(void)
 {
@@ -664,6 +738,8 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/domain/foreign", test_foreign);
     g_test_add_func("/af-xdp/domain/changed", test_changed);
     g_test_add_func("/af-xdp/domain/changed-inside", test_changed_inside);
+    g_test_add_func("/af-xdp/domain/renamed", test_renamed);
+    g_test_add_func("/af-xdp/domain/left", test_left);
     g_test_add_func("/af-xdp/domain/twice", test_twice);
     g_test_add_func("/af-xdp/domain/damaged", test_damaged);
     return g_test_run();

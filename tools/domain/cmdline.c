@@ -7,15 +7,18 @@
 #include "qemu/osdep.h"
 #include "domain-error.h"
 #include "cmdline.h"
+#include "json-text.h"
 
 /* Has the argument @value, of either form, the option @name=@want? */
 static bool has_option(const char *value, const char *name, const char *want)
 {
     g_autofree char *option = g_strdup_printf("%s=%s", name, want);
+    g_auto(GStrv) values = NULL;
     g_auto(GStrv) parts = NULL;
+    g_autofree char *plain = NULL;
 
     if (*value == '{') {
-        g_autoptr(JsonNode) root = json_from_string(value, NULL);
+        g_autoptr(JsonNode) root = json_text_parse(value, NULL);
         JsonNode *member = root && JSON_NODE_HOLDS_OBJECT(root) ?
             json_object_get_member(json_node_get_object(root), name) : NULL;
 
@@ -23,7 +26,10 @@ static bool has_option(const char *value, const char *name, const char *want)
             json_node_get_value_type(member) == G_TYPE_STRING &&
             !strcmp(json_node_get_string(member), want);
     }
-    parts = g_strsplit(value, ",", -1);
+    /* ",," is a comma in a value. */
+    values = g_strsplit(value, ",,", -1);
+    plain = g_strjoinv("\n", values);
+    parts = g_strsplit(plain, ",", -1);
     return g_strv_contains((const char *const *)parts, option);
 }
 
@@ -33,25 +39,102 @@ static xmlNode *value_of(const xmlNode *arg, const char *option)
     return xml_attr_is(arg, "value", option) ? xml_next(arg) : NULL;
 }
 
-/* Is the argument one that this program has made for @nic? */
-static bool is_ours(const xmlNode *arg, const Nic *nic)
+/* The member @name of -device's @value if it is JSON; to be freed. */
+static char *device_member(const char *value, const char *name)
 {
-    const xmlNode *netdev = value_of(arg, "-netdev");
+    g_autoptr(JsonNode) root = NULL;
+    JsonNode *member;
+
+    if (!value || *value != '{') {
+        return NULL;
+    }
+    root = json_text_parse(value, NULL);
+    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
+        return NULL;
+    }
+    member = json_object_get_member(json_node_get_object(root), name);
+    return member && json_node_get_value_type(member) == G_TYPE_STRING ?
+        g_strdup(json_node_get_string(member)) : NULL;
+}
+
+/* Has this program made the argument for a netdev of the name @netdev? */
+static bool is_made(const xmlNode *arg, const char *netdev)
+{
+    const xmlNode *backend = value_of(arg, "-netdev");
     const xmlNode *device = value_of(arg, "-device");
     g_autofree char *value = NULL;
 
-    if (!netdev && !device) {
+    if (!backend && !device) {
         return false;
     }
-    value = xml_attr(netdev ? netdev : device, "value");
-    return value && (netdev ? g_str_has_prefix(value, "af-xdp,") &&
-                     has_option(value, "id", nic->netdev) :
-                     has_option(value, "netdev", nic->netdev));
+    value = xml_attr(backend ? backend : device, "value");
+    return value && (backend ? g_str_has_prefix(value, "af-xdp,") &&
+                     has_option(value, "id", netdev) :
+                     has_option(value, "netdev", netdev));
+}
+
+/* Arguments of the name @netdev, of which nobody is the owner, are @nic's. */
+static void own(GHashTable *owners, const xmlNode *cmdline, Nic *nic,
+                const char *netdev)
+{
+    for (xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        if (is_made(arg, netdev) && !g_hash_table_contains(owners, arg)) {
+            g_hash_table_insert(owners, arg, nic);
+        }
+    }
+}
+
+/*
+ * The arguments of an earlier run, and whose they are. They have the id of the
+ * netdev, or one that it had before its mark or its interface was changed:
+ * then the device, whose id is as this program makes it, has the same MAC.
+ */
+static GHashTable *find_owners(const xmlNode *cmdline, const GPtrArray *nics)
+{
+    GHashTable *owners = g_hash_table_new(NULL, NULL);
+
+    for (guint i = 0; i < nics->len; i++) {
+        Nic *nic = g_ptr_array_index(nics, i);
+
+        own(owners, cmdline, nic, nic->netdev);
+    }
+    for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        const xmlNode *device = value_of(arg, "-device");
+        g_autofree char *value = device ? xml_attr(device, "value") : NULL;
+        g_autofree char *id = device_member(value, "id");
+        g_autofree char *netdev = device_member(value, "netdev");
+        g_autofree char *mac = device_member(value, "mac");
+        g_autofree char *made = g_strconcat("host", id, NULL);
+
+        if (!id || !mac || !g_str_has_prefix(id, "ua-") ||
+            g_strcmp0(netdev, made) || g_hash_table_contains(owners, arg)) {
+            continue;
+        }
+        for (guint i = 0; i < nics->len; i++) {
+            Nic *nic = g_ptr_array_index(nics, i);
+            const char *its = json_object_get_string_member(nic->device,
+                                                            "mac");
+
+            if (nic->mark->converted && !g_ascii_strcasecmp(mac, its)) {
+                own(owners, cmdline, nic, netdev);
+                break;
+            }
+        }
+    }
+    return owners;
+}
+
+static bool is_ours(GHashTable *owners, const xmlNode *arg, const Nic *nic)
+{
+    return g_hash_table_lookup(owners, arg) == nic;
 }
 
 /* Is there an argument other than ours with this id? */
 static bool check_ids(const Source *source, const xmlNode *cmdline,
-                      const GPtrArray *nics, const Nic *nic, GError **errp)
+                      GHashTable *owners, const GPtrArray *nics,
+                      const Nic *nic, GError **errp)
 {
     const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg");
     const xmlNode *devices = xml_child(source->root, NULL, "devices");
@@ -59,7 +142,7 @@ static bool check_ids(const Source *source, const xmlNode *cmdline,
     for (; arg; arg = xml_next(arg)) {
         g_autofree char *value = xml_attr(arg, "value");
 
-        if (is_ours(arg, nic)) {
+        if (g_hash_table_contains(owners, arg)) {
             arg = xml_next(arg);
         } else if (value && (has_option(value, "id", nic->id) ||
                              has_option(value, "id", nic->netdev))) {
@@ -147,27 +230,34 @@ static bool check_iothreads(const Source *source, const xmlNode *cmdline,
     return true;
 }
 
-/* A netdev that no mark is the source of is the user's own. */
-static void find_foreign(const Source *source, const xmlNode *cmdline,
-                         const GPtrArray *nics, Report *report)
+/*
+ * A netdev that no mark is the source of is the user's own, unless it has a
+ * name as this program makes them.
+ */
+static bool check_foreign(const Source *source, const xmlNode *cmdline,
+                          GHashTable *owners, Report *report, GError **errp)
 {
     for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
          arg = xml_next(arg)) {
         const xmlNode *netdev = value_of(arg, "-netdev");
         g_autofree char *value = netdev ? xml_attr(netdev, "value") : NULL;
-        bool ours = false;
 
-        if (!value || !g_str_has_prefix(value, "af-xdp,")) {
+        if (!value || !g_str_has_prefix(value, "af-xdp,") ||
+            g_hash_table_contains(owners, arg)) {
             continue;
         }
-        for (guint i = 0; i < nics->len; i++) {
-            ours |= is_ours(arg, g_ptr_array_index(nics, i));
+        if (g_str_has_prefix(value, "af-xdp,id=hostua-")) {
+            return domain_error(errp, source_line(source, arg), "Remove this "
+                                "-netdev and its -device, or restore the mark "
+                                "and the <interface> in it.", "this argument "
+                                "was made for a mark that is gone, or whose "
+                                "interface has another name and MAC address "
+                                "now");
         }
-        if (!ours) {
-            report_warn(report, source_line(source, arg), "no mark is the "
-                        "source of this -netdev, it stays as it is");
-        }
+        report_warn(report, source_line(source, arg), "no mark is the "
+                    "source of this -netdev, it stays as it is");
     }
+    return true;
 }
 
 /* Both arguments of @nic, as text and as elements. */
@@ -187,17 +277,17 @@ static char *arg_elements(const Source *source, const char *prefix,
 }
 
 /* Those of an earlier run: are they as they should be? */
-static bool unchanged(const xmlNode *cmdline, const Nic *nic,
-                      char *const *wanted)
+static bool unchanged(const xmlNode *cmdline, GHashTable *owners,
+                      const Nic *nic, char *const *wanted)
 {
     int found = 0;
 
     for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
          arg = xml_next(arg)) {
-        if (is_ours(arg, nic)) {
+        if (is_ours(owners, arg, nic)) {
             const xmlNode *value = xml_next(arg);
 
-            if (found > 2 || !xml_attr_is(arg, "value", wanted[found]) ||
+            if (found == 4 || !xml_attr_is(arg, "value", wanted[found]) ||
                 !xml_attr_is(value, "value", wanted[found + 1])) {
                 return false;
             }
@@ -208,11 +298,12 @@ static bool unchanged(const xmlNode *cmdline, const Nic *nic,
     return found == 4;
 }
 
-static void remove_old(Source *source, const xmlNode *cmdline, const Nic *nic)
+static void remove_old(Source *source, const xmlNode *cmdline,
+                       GHashTable *owners, const Nic *nic)
 {
     for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
          arg = xml_next(arg)) {
-        if (is_ours(arg, nic)) {
+        if (is_ours(owners, arg, nic)) {
             source_replace_element(source, arg, "");
             arg = xml_next(arg);
             source_replace_element(source, arg, "");
@@ -258,9 +349,12 @@ bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
         g_strdup(*source->newline ? "  " : "");
     g_autofree char *indent = g_strconcat(parent,
                                           *source->newline ? "  " : "", NULL);
+    g_autoptr(GHashTable) owners = find_owners(cmdline, nics);
     g_autoptr(GString) added = g_string_new(NULL);
 
-    find_foreign(source, cmdline, nics, report);
+    if (!check_foreign(source, cmdline, owners, report, errp)) {
+        return false;
+    }
     for (guint i = 0; i < nics->len; i++) {
         const Nic *nic = g_ptr_array_index(nics, i);
         g_autofree char *netdev = nic_netdev_arg(nic);
@@ -271,14 +365,14 @@ bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
         g_autofree char *text = arg_elements(source, prefix ? prefix : "qemu",
                                              indent, args);
 
-        if (!check_ids(source, cmdline, nics, nic, errp) ||
+        if (!check_ids(source, cmdline, owners, nics, nic, errp) ||
             !check_iothreads(source, cmdline, nic, errp)) {
             return false;
         }
-        if (unchanged(cmdline, nic, args)) {
+        if (unchanged(cmdline, owners, nic, args)) {
             continue;
         }
-        remove_old(source, cmdline, nic);
+        remove_old(source, cmdline, owners, nic);
         report_note(report, nic->line, "%s: -netdev %s -device %s", nic->id,
                     netdev, device);
         g_string_append_printf(added, "%s%s%s",

@@ -15,12 +15,13 @@
 
 /*
  * cmdline_plan: have -netdev and -device of @nics in the domain's arguments
- * for QEMU. Those of an earlier run are recognised by the id of the netdev;
- * they stay as they are if nothing has changed.
- * @buses: see PciPlan.
+ * for QEMU. Those of an earlier run are recognised by the id of the netdev, or
+ * by an id of this program and the MAC address; they stay as they are if
+ * nothing has changed.
+ * @buses: see PciPlan; NULL if there are no @nics.
  *
- * Returns false with @errp set if an id is used already, or an iothread is
- * named that the domain does not have.
+ * Returns false with @errp set if an id is used already, an iothread is named
+ * that the domain does not have, or arguments are left of a mark that is gone.
  */
 bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
                   Report *report, GError **errp);

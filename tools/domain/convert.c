@@ -264,6 +264,9 @@ char *domain_convert(const char *text, gsize len, gsize *out_len,
     }
     if (!nics->len) {
         report_warn(report, 0, "no interface is marked for AF_XDP");
+        if (!cmdline_plan(source, nics, NULL, report, errp)) {
+            return NULL;
+        }
     } else {
         pci = pci_plan_new(source, nics, report, errp);
         if (!pci || !memory_plan(source, nics, report, errp) ||

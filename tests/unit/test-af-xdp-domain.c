@@ -512,6 +512,19 @@ static void test_together(void)
         .after = "<disk><alias name='ua-lan'/></disk>");
     BAD(9, ("line 18 after the conversion", "<boot order='N'/>"),
         .os = "<boot dev='network'/>", .after = veth1);
+    BAD(9, ("which that was", "<boot order='N'/>"), .after = veth1,
+        .os = "<boot dev='network'/>", .mark = TWO("", ""));
+    BAD(9, ("which that was"), .after = veth1, .os = "<boot dev='network'/>",
+        .mark = "<af-xdp:interface dev='veth1'/>"
+        "<af-xdp:interface dev='veth0'/>");
+    /* libvirt would number the disk itself. */
+    BAD(INTERFACE_LINE, ("no device but this interface", "into a disk"),
+        .inner = "<boot order='1'/>", .after = "<disk type='file'/>");
+    BAD(INTERFACE_LINE, ("no device but this interface"),
+        .inner = "<boot order='1'/>", .after = "<disk type='file'/>",
+        .os = "<boot dev='hd'/>");
+    GOOD(("\"bootindex\":1"), .inner = "<boot order='1'/>",
+         .after = "<disk><boot order='2'/></disk>");
     BAD(20, ("'ua-lan'"), .inner = "<alias name='ua-lan'/>",
         .domain = "type='kvm' "
         "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'",

@@ -154,6 +154,42 @@ static const xmlNode *network_boot(const Source *source, unsigned *order)
 }
 
 /*
+ * Without a <boot> in any device that is left to libvirt, it takes the order of
+ * <os>, by default that of the disks, and numbers them from 1.
+ */
+static bool check_only_boot(const Source *source, const GPtrArray *nics,
+                            const Nic *nic, GError **errp)
+{
+    const xmlNode *devices = xml_child(source->root, NULL, "devices");
+
+    if (!nic->boot || !xml_child(devices, NULL, "disk")) {
+        return true;
+    }
+    for (const xmlNode *device = devices->children; device;
+         device = device->next) {
+        if (device->type == XML_ELEMENT_NODE && !nics_have(nics, device) &&
+            xml_child(device, NULL, "boot")) {
+            return true;
+        }
+    }
+    return domain_error(errp, nic->line, "Write <boot order='N'/> into a disk "
+                        "as well, or none here and <boot dev='network'/> into "
+                        "<os>.", "no device but this interface has a boot "
+                        "order, and libvirt would give the first disk number "
+                        "1, whatever this one is");
+}
+
+/* One of several that are not among the devices: which would be the first? */
+static bool check_first(const GPtrArray *nics, int line, GError **errp)
+{
+    return nics->len == 1 ||
+        domain_error(errp, line, "Write <boot order='N'/> into the devices "
+                     "instead, also of the disks.", "<boot dev='network'/> "
+                     "means the first interface, and after the conversion of "
+                     "all of them nobody could tell which that was");
+}
+
+/*
  * <os><boot dev='network'/> means the first interface. Taken out of the
  * devices it would lose its place to the next one.
  */
@@ -166,6 +202,15 @@ static bool settle_boot(const Source *source, GPtrArray *nics, Report *report,
     unsigned order;
     const xmlNode *boot = network_boot(source, &order);
 
+    for (guint i = 0; i < nics->len; i++) {
+        if (!check_only_boot(source, nics, g_ptr_array_index(nics, i), errp)) {
+            return false;
+        }
+    }
+    if (boot && nics->len && !next &&
+        !check_first(nics, source_line(source, boot), errp)) {
+        return false;
+    }
     for (guint i = 0; boot && i < nics->len; i++) {
         Nic *nic = g_ptr_array_index(nics, i);
 

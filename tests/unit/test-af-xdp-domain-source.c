@@ -231,6 +231,48 @@ static void test_output(void)
     g_assert_cmpint(rmdir(dir), ==, 0);
 }
 
+/* Only a file is replaced; not a link to it, nor what is no file. */
+static void test_output_special(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("af-xdp-XXXXXX", NULL);
+    g_autofree char *file = g_build_filename(dir, "file", NULL);
+    g_autofree char *link = g_build_filename(dir, "link", NULL);
+    g_autofree char *fifo = g_build_filename(dir, "fifo", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) err = NULL;
+    struct stat st;
+    char got[8] = "";
+    gsize len;
+    int fd;
+
+    g_assert_cmpint(symlink("file", link), ==, 0);
+    g_assert_false(output_write(link, "x", 1, &err));
+    g_assert_nonnull(strstr(err->message, link));
+    g_assert_true(g_file_set_contents(file, "one", -1, NULL));
+    g_assert_cmpint(chmod(file, 0600), ==, 0);
+    g_assert_true(output_write(link, "two", 3, NULL));
+    g_assert_cmpint(lstat(link, &st), ==, 0);
+    g_assert_true(S_ISLNK(st.st_mode));
+    g_assert_cmpint(stat(file, &st), ==, 0);
+    g_assert_cmpint(st.st_mode & 07777, ==, 0600);
+    text = read_file(file, &len);
+    g_assert_cmpstr(text, ==, "two");
+
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_true(output_write(fifo, "three", 5, NULL));
+    g_assert_cmpint(lstat(fifo, &st), ==, 0);
+    g_assert_true(S_ISFIFO(st.st_mode));
+    g_assert_cmpint(read(fd, got, sizeof(got) - 1), ==, 5);
+    g_assert_cmpstr(got, ==, "three");
+    close(fd);
+    unlink(fifo);
+    unlink(link);
+    unlink(file);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -247,6 +289,8 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/domain-source/order", test_order);
     g_test_add_func("/af-xdp/domain-source/many-lines", test_many_lines);
     g_test_add_func("/af-xdp/domain-source/output", test_output);
+    g_test_add_func("/af-xdp/domain-source/output-special",
+                    test_output_special);
 
     dir = g_dir_open(DOMAIN_SAMPLES, 0, NULL);
     g_assert_nonnull(dir);

@@ -68,12 +68,30 @@ static bool write_all(int fd, const char *text, gsize len)
     return true;
 }
 
+/* A pipe or a terminal, /dev/null: written to, never replaced. */
+static bool write_special(const char *name, const char *text, gsize len)
+{
+    int fd = open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    int saved;
+    bool ok;
+
+    if (fd < 0) {
+        return false;
+    }
+    ok = write_all(fd, text, len);
+    saved = errno;
+    if (close(fd) < 0 && ok) {
+        return false;
+    }
+    errno = saved;
+    return ok;
+}
+
 /* A new file beside the old one, then in its place. */
-static bool replace_file(const char *name, const char *text, gsize len)
+static bool replace_file(const char *name, const struct stat *old,
+                         const char *text, gsize len)
 {
     g_autofree char *temporary = g_strconcat(name, ".XXXXXX", NULL);
-    struct stat old;
-    bool exists = stat(name, &old) == 0;
     mode_t mask = umask(0);
     int saved, fd;
     bool ok;
@@ -84,9 +102,9 @@ static bool replace_file(const char *name, const char *text, gsize len)
         return false;
     }
     ok = write_all(fd, text, len) &&
-        fchmod(fd, exists ? old.st_mode & 07777 : 0666 & ~mask) == 0 &&
-        (!exists || (old.st_uid == geteuid() && old.st_gid == getegid()) ||
-         fchown(fd, old.st_uid, old.st_gid) == 0) &&
+        (!old || (old->st_uid == geteuid() && old->st_gid == getegid()) ||
+         fchown(fd, old->st_uid, old->st_gid) == 0) &&
+        fchmod(fd, old ? old->st_mode & 07777 : 0666 & ~mask) == 0 &&
         fsync(fd) == 0;
     saved = errno;
     ok = close(fd) == 0 && ok;
@@ -99,10 +117,32 @@ static bool replace_file(const char *name, const char *text, gsize len)
     return false;
 }
 
+static bool write_file(const char *name, const char *text, gsize len)
+{
+    struct stat st;
+    char *real;
+    bool ok;
+
+    if (lstat(name, &st) < 0) {
+        return errno == ENOENT && replace_file(name, NULL, text, len);
+    }
+    if (stat(name, &st) < 0) {
+        return false;                   /* a link to nothing */
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return write_special(name, text, len);
+    }
+    /* What a link leads to is replaced, not the link. */
+    real = realpath(name, NULL);
+    ok = real && replace_file(real, &st, text, len);
+    free(real);
+    return ok;
+}
+
 bool output_write(const char *name, const char *text, gsize len,
                   GError **errp)
 {
-    if (strcmp(name, "-") ? replace_file(name, text, len) :
+    if (strcmp(name, "-") ? write_file(name, text, len) :
         write_all(STDOUT_FILENO, text, len)) {
         return true;
     }

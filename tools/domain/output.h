@@ -22,7 +22,8 @@ char *input_read(const char *name, gsize *len, GError **errp);
 /*
  * output_write: write @text to the file @name, or to standard output for "-".
  * A file has its old or its new content at any time, also after a crash, and
- * keeps its permissions.
+ * keeps its permissions and owner; of a link, what it leads to is written. What
+ * is no file, such as a pipe or /dev/null, is opened and written to.
  *
  * Returns false with @errp set.
  */

@@ -229,6 +229,18 @@ static void test_options(void)
          .end = "<qemu:commandline><qemu:arg value='-object'/><qemu:arg "
          "value='iothread,id=io7'/></qemu:commandline>");
 
+    /* QEMU reads octal numbers. */
+    GOOD(("queues=10,queue-start=7'"), .mark = "<af-xdp:interface dev='veth0' "
+         "queues='010' queue-start='007'/>");
+    GOOD(("iothread=iothread1'"),
+         .mark = "<af-xdp:interface dev='veth0' iothread='1'/>",
+         .memory = "<iothreads>2</iothreads><iothreadids><iothread id='7'/>"
+         "</iothreadids>");
+    BAD(MARK_LINE, ("no iothread 'iothread2'"),
+        .mark = "<af-xdp:interface dev='veth0' iothread='2'/>",
+        .memory = "<iothreads>2</iothreads><iothreadids><iothread id='7'/>"
+        "</iothreadids>");
+
     BAD(MARK_LINE, ("no option 'queue_start'", "'queue-start'"),
         .mark = "<af-xdp:interface dev='veth0' queue_start='1'/>");
     BAD(MARK_LINE, ("no option 'iothreads'", "'iothread'"),
@@ -365,6 +377,7 @@ static void test_not_kept(void)
     BAD(16, ("a second <model>"), .model = "",
         .inner = "<model type='virtio'/><model type='virtio'/>");
     BAD(16, ("<ip>", "<source>"), .inner = "<source><ip/></source>");
+    BAD(16, ("alias 'ua-a,b'"), .inner = "<alias name='ua-a,b'/>");
     BAD(16, ("order='0'"), .inner = "<boot order='0'/>");
     BAD(16, ("contradicts"), .inner = "<rom enabled='no' file='/x'/>");
 }
@@ -549,6 +562,12 @@ static void test_commandline(void)
          .end = "<k:commandline xmlns:k='http://libvirt.org/schemas/domain/"
          "qemu/1.0'/>");
     GOOD(("xmlns:qemu='http://libvirt.org"));
+    BAD(20, ("has no prefix", "<qemu:commandline>"),
+        .end = "<commandline xmlns='http://libvirt.org/schemas/domain/"
+        "qemu/1.0'/>");
+    BAD(1, ("'qemu' stands for something else"),
+        .domain = "type='kvm' xmlns:qemu='urn:x'");
+    BAD(20, ("prefix has no namespace"), .end = "<q:commandline/>");
 }
 
 /* What others have written stays, and is pointed out. */

@@ -9,6 +9,9 @@
 #include "cmdline.h"
 #include "json-text.h"
 
+/* More than any domain has; bounds a search. */
+#define IOTHREADS_LIMIT 4096
+
 /* Has the argument @value, of either form, the option @name=@want? */
 static bool has_option(const char *value, const char *name, const char *want)
 {
@@ -178,6 +181,16 @@ static bool check_ids(const Source *source, const xmlNode *cmdline,
     return true;
 }
 
+static bool lists_iothread(const xmlNode *ids, const char *number)
+{
+    const xmlNode *one = xml_child(ids, NULL, "iothread");
+
+    while (one && !xml_attr_is(one, "id", number)) {
+        one = xml_next(one);
+    }
+    return one;
+}
+
 /* Has the domain the iothread object @id? */
 static bool has_iothread(const Source *source, const xmlNode *cmdline,
                          const char *id)
@@ -188,15 +201,25 @@ static bool has_iothread(const Source *source, const xmlNode *cmdline,
 
     if (g_str_has_prefix(id, "iothread") && g_ascii_isdigit(*number)) {
         g_autofree char *text = count ? xml_content(count) : g_strdup("0");
+        int left = atoi(text);
 
+        if (lists_iothread(ids, number)) {
+            return true;
+        }
         for (const xmlNode *one = xml_child(ids, NULL, "iothread"); one;
              one = xml_next(one)) {
-            if (xml_attr_is(one, "id", number)) {
-                return true;
-            }
+            left--;
         }
-        if (atoi(number) >= 1 && atoi(number) <= atoi(text)) {
-            return true;
+        /* The others have the lowest numbers that are not listed. */
+        for (int i = 1; left > 0 && i <= IOTHREADS_LIMIT; i++) {
+            g_autofree char *next = g_strdup_printf("%d", i);
+
+            if (!lists_iothread(ids, next)) {
+                if (!strcmp(next, number)) {
+                    return true;
+                }
+                left--;
+            }
         }
     }
     for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
@@ -324,6 +347,29 @@ static const char *root_prefix(const Source *source)
     return NULL;
 }
 
+/* There must be a prefix to write the arguments with, or it must be free. */
+static bool check_prefix(const Source *source, const xmlNode *cmdline,
+                         const char *prefix, const GPtrArray *nics,
+                         GError **errp)
+{
+    static const char hint[] = "Write <qemu:commandline>, and xmlns:qemu='"
+                               QEMU_NS "' at <domain>, as libvirt does.";
+
+    if (!nics->len) {
+        return true;
+    }
+    if (cmdline && !cmdline->ns->prefix) {
+        return domain_error(errp, source_line(source, cmdline), hint,
+                            "<commandline> has no prefix");
+    }
+    if (!prefix && xmlSearchNs(source->doc, source->root, BAD_CAST "qemu")) {
+        return domain_error(errp, source_line(source, source->root), hint,
+                            "the prefix 'qemu' stands for something else than "
+                            "libvirt's namespace for QEMU");
+    }
+    return true;
+}
+
 static void add_cmdline(Source *source, const char *args, const char *prefix)
 {
     const char *nl = source->newline;
@@ -352,7 +398,8 @@ bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
     g_autoptr(GHashTable) owners = find_owners(cmdline, nics);
     g_autoptr(GString) added = g_string_new(NULL);
 
-    if (!check_foreign(source, cmdline, owners, report, errp)) {
+    if (!check_prefix(source, cmdline, prefix, nics, errp) ||
+        !check_foreign(source, cmdline, owners, report, errp)) {
         return false;
     }
     for (guint i = 0; i < nics->len; i++) {

@@ -391,6 +391,13 @@ static bool take_alias(Reader *reader, const xmlNode *node)
 
     /* The others are libvirt's, which gives them out anew at each start. */
     if (name && g_str_has_prefix(name, "ua-")) {
+        if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")]) {
+            return domain_error(reader->errp, line_of(reader, node),
+                                "Use letters, digits and '-._' only.",
+                                "QEMU does not take the alias '%s' for an id",
+                                name);
+        }
         reader->alias = g_steal_pointer(&name);
     }
     return only(reader, node, "name", NULL);

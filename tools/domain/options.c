@@ -344,6 +344,11 @@ void mark_options_netdev(const MarkOptions *mark, GString *out)
         if ((option->type == TYPE_BOOL || option->type == TYPE_ON_OFF_AUTO) &&
             parse_bool(value, &flag)) {
             value = flag ? "on" : "off";
+        } else if (option->type == TYPE_INT) {
+            /* QEMU would take "010" for 8. */
+            value = converted = g_strdup_printf(
+                "%" PRId64,
+                *(const int64_t *)((const char *)&mark->in + option->value));
         } else if (!strcmp(option->name, "iothread")) {
             value = converted = iothread_ids(value);
         }

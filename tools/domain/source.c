@@ -152,6 +152,7 @@ static bool parse(Source *source, GError **errp)
 {
     xmlParserCtxt *ctxt = xmlNewParserCtxt();
     const char *encoding;
+    int line = -1;
 
     source->doc = xmlCtxtReadMemory(ctxt, source->text, source->len, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOERROR |
@@ -167,7 +168,16 @@ static bool parse(Source *source, GError **errp)
         xmlFreeParserCtxt(ctxt);
         return false;
     }
+    if (!ctxt->nsWellFormed) {
+        const xmlError *error = xmlCtxtGetLastError(ctxt);
+
+        line = error ? error->line : 0;
+    }
     xmlFreeParserCtxt(ctxt);
+    if (line >= 0) {
+        return domain_error(errp, line, "Declare it at <domain>, as in "
+                            "xmlns:qemu='...'.", "a prefix has no namespace");
+    }
     encoding = (const char *)source->doc->encoding;
     if (encoding && g_ascii_strcasecmp(encoding, "UTF-8") &&
         g_ascii_strcasecmp(encoding, "US-ASCII")) {

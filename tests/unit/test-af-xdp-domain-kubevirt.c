@@ -106,6 +106,21 @@ static void test_added(void)
          ("ifname=eth0'"));
 }
 
+/* Only an argument shows that it was done, not any text. */
+static void test_done(void)
+{
+    GOOD("<domain type='kvm'><name>id=hostua-blue,</name><os><type "
+         "machine='q35'>hvm</type></os><devices/></domain>",
+         VMI("", "{" BLUE MAC "}", ""), ("ifname=pod16477688c0e'"));
+    /* Two for an element that was empty */
+    GOOD("<domain type='kvm'><name>vm1</name><os><type machine='q35'>hvm"
+         "</type></os><devices/></domain>",
+         VMI("", "{" BLUE MAC "}, {\"name\": \"default\", \"binding\": "
+             "{\"name\": \"af-xdp\"}, \"macAddress\": "
+             "\"02:00:00:00:00:09\"}", ""),
+         ("ifname=pod16477688c0e'", "ifname=eth0'"));
+}
+
 /* The annotation has the options; it also names interfaces by itself. */
 static void test_annotation(void)
 {
@@ -133,6 +148,16 @@ static void test_present(void)
          VMI("", "{" BLUE "}", ""),
          ("ifname=pod16477688c0e'", "\"mac\":\"02:00:00:00:00:02\"",
           "\"host_mtu\":1450"));
+    /* The annotation counts, not what a tap would have had. */
+    GOOD(DOMAIN("<interface type=\"ethernet\">"
+                "<target dev=\"pod16477688c0e\" managed=\"no\"></target>"
+                "<model type=\"virtio-non-transitional\"></model>"
+                "<mac address=\"02:00:00:00:00:02\"></mac>"
+                "<driver name=\"vhost\" queues=\"4\" packed=\"on\"></driver>"
+                "<alias name=\"ua-blue\"></alias></interface>"),
+         VMI(SETTINGS("{\\\"blue\\\": {\\\"queues\\\": 2, "
+                      "\\\"vhost\\\": false}}"), "{" BLUE "}", ""),
+         ("queues=2,vhost=off'", "\"packed\":true"));
     /* A tap beside the pod's interface is not used. */
     GOOD(DOMAIN("<interface type=\"ethernet\">"
                 "<target dev=\"tap16477688c0e\" managed=\"no\"></target>"
@@ -195,6 +220,11 @@ static void test_bad(void)
                         "{" BLUE MAC "}", ""), "neither text nor number");
     bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"queues\\\": 0}}"),
                         "{" BLUE MAC "}", ""), "'queues=0'");
+    bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"ifname\\\": 5}}"),
+                        "{" BLUE MAC "}", ""), "no text");
+    bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"mac\\\": "
+                                 "\\\"02:00:00:00:00:02\\\"}}"),
+                        "{" BLUE MAC "}", ""), "macAddress of the VMI");
     bad(DOMAIN(""), VMI("", "{" BLUE MAC ", \"pciAddress\": \"3\"}", ""),
         "pciAddress '3'");
     bad(DOMAIN(""), VMI("", "{" BLUE MAC ", \"state\": \"down\"}", ""),
@@ -216,6 +246,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/af-xdp/domain-kubevirt/names", test_names);
     g_test_add_func("/af-xdp/domain-kubevirt/added", test_added);
+    g_test_add_func("/af-xdp/domain-kubevirt/done", test_done);
     g_test_add_func("/af-xdp/domain-kubevirt/annotation", test_annotation);
     g_test_add_func("/af-xdp/domain-kubevirt/present", test_present);
     g_test_add_func("/af-xdp/domain-kubevirt/mac", test_mac);

@@ -253,6 +253,24 @@ static bool check_iothreads(const Source *source, const xmlNode *cmdline,
     return true;
 }
 
+/* libvirt applies <qemu:override> to its own devices only. */
+static bool check_override(const Source *source, const Nic *nic,
+                           GError **errp)
+{
+    const xmlNode *override = xml_child(source->root, QEMU_NS, "override");
+
+    for (const xmlNode *device = xml_child(override, QEMU_NS, "device");
+         device; device = xml_next(device)) {
+        if (xml_attr_is(device, "alias", nic->id)) {
+            return domain_error(errp, source_line(source, device), "Remove it.",
+                                "<qemu:override> would have no effect on '%s', "
+                                "which is no device of libvirt's any more",
+                                nic->id);
+        }
+    }
+    return true;
+}
+
 /*
  * A netdev that no mark is the source of is the user's own, unless it has a
  * name as this program makes them.
@@ -385,6 +403,19 @@ static void add_cmdline(Source *source, const char *args, const char *prefix)
     source_append_child(source, source->root, whole);
 }
 
+bool cmdline_has_netdev(const Source *source, const char *netdev)
+{
+    const xmlNode *cmdline = xml_child(source->root, QEMU_NS, "commandline");
+
+    for (const xmlNode *arg = xml_child(cmdline, QEMU_NS, "arg"); arg;
+         arg = xml_next(arg)) {
+        if (value_of(arg, "-netdev") && is_made(arg, netdev)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
                   Report *report, GError **errp)
 {
@@ -413,6 +444,7 @@ bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
                                              indent, args);
 
         if (!check_ids(source, cmdline, owners, nics, nic, errp) ||
+            !check_override(source, nic, errp) ||
             !check_iothreads(source, cmdline, nic, errp)) {
             return false;
         }

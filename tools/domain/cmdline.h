@@ -26,4 +26,7 @@
 bool cmdline_plan(Source *source, const GPtrArray *nics, char *const *buses,
                   Report *report, GError **errp);
 
+/* cmdline_has_netdev: is there a "-netdev af-xdp" with the id @netdev? */
+bool cmdline_has_netdev(const Source *source, const char *netdev);
+
 #endif /* TOOLS_DOMAIN_CMDLINE_H */

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include <json-glib/json-glib.h>
+#include "cmdline.h"
 #include "json-text.h"
 #include "kubevirt.h"
 #include "mark.h"
@@ -199,6 +200,7 @@ static char *mark_text(const Wanted *wanted, JsonObject *vmi, GError **errp)
 {
     GString *out = g_string_new("<" MARK_PREFIX ":interface xmlns:" MARK_PREFIX
                                 "='" MARK_NS "'");
+    static const char *const selectors[] = { "alias", "dev", "mac", NULL };
     g_autoptr(GList) names = wanted->settings ?
         json_object_get_members(wanted->settings) : NULL;
 
@@ -212,6 +214,13 @@ static char *mark_text(const Wanted *wanted, JsonObject *vmi, GError **errp)
         if (!value) {
             domain_error(&err, 0, NULL, "the value is neither text nor number "
                          "nor true or false");
+        } else if (!strcmp(name->data, "ifname") &&
+                   json_node_get_value_type(node) != G_TYPE_STRING) {
+            domain_error(&err, 0, NULL, "the value is no text");
+        } else if (g_strv_contains(selectors, name->data)) {
+            domain_error(&err, 0, "The MAC address is macAddress of the VMI's "
+                         "interface.", "the interface is named already, by the "
+                         "VMI's name for it");
         } else {
             mark_options_set(check, name->data, value, &err);
         }
@@ -378,9 +387,39 @@ static xmlNode *find_interface(const Source *source, const char *name)
 /* Is it in the arguments for QEMU already? The hook may run more than once. */
 static bool is_done(const Source *source, const char *name)
 {
-    g_autofree char *id = g_strdup_printf("id=hostua-%s,", name);
+    g_autofree char *id = g_strconcat("hostua-", name, NULL);
 
-    return strstr(source->text, id) != NULL;
+    return cmdline_has_netdev(source, id);
+}
+
+/*
+ * What KubeVirt would have given a tap gives way to the annotation: the user
+ * can write neither number of queues elsewhere.
+ */
+static void yield_driver(Source *source, const xmlNode *interface,
+                         JsonObject *settings)
+{
+    const xmlNode *driver = xml_child(interface, NULL, "driver");
+    g_autoptr(GString) out = g_string_new("<driver");
+    const xmlAttr *attr;
+
+    if (!driver || !settings || driver->children) {
+        return;
+    }
+    for (attr = driver->properties; attr; attr = attr->next) {
+        const char *name = (const char *)attr->name;
+        g_autofree char *value = xml_attr(driver, name);
+
+        if ((!strcmp(name, "queues") &&
+             json_object_has_member(settings, "queues")) ||
+            (!strcmp(name, "name") &&
+             json_object_has_member(settings, "vhost"))) {
+            continue;
+        }
+        attribute(out, name, value);
+    }
+    g_string_append(out, "/>");
+    source_replace_element(source, driver, out->str);
 }
 
 static bool mark_one(Source *source, JsonObject *vmi, const Wanted *wanted,
@@ -395,6 +434,7 @@ static bool mark_one(Source *source, JsonObject *vmi, const Wanted *wanted,
         return false;
     }
     if (interface) {
+        yield_driver(source, interface, wanted->settings);
         source_append_child(source, interface, mark);
         report_note(report, 0, "interface '%s' of the VMI is on '%s'",
                     wanted->name, wanted->ifname);

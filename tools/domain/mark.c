@@ -122,6 +122,18 @@ static bool names_any(const Mark *mark)
     return false;
 }
 
+/* Text that somebody took for an option: the first in @node, or NULL */
+static const xmlNode *find_text(const xmlNode *node)
+{
+    for (node = node->children; node; node = node->next) {
+        if (node->type == XML_CDATA_SECTION_NODE ||
+            (node->type == XML_TEXT_NODE && !xmlIsBlankNode(node))) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
 /* In a mark there is at most the interface that it was made of. */
 static bool check_content(const Source *source, const Mark *mark,
                           GError **errp)
@@ -129,6 +141,10 @@ static bool check_content(const Source *source, const Mark *mark,
     const xmlNode *saved = mark->inside ? NULL :
         xml_child(mark->node, NULL, "interface");
 
+    if (find_text(mark->node)) {
+        return domain_error(errp, mark->line, "Options of a mark are "
+                            "attributes.", "there is text in the mark");
+    }
     for (const xmlNode *node = mark->node->children; node; node = node->next) {
         if (node->type == XML_ELEMENT_NODE && node != saved) {
             return domain_error(errp, source_line(source, node), "Options of "
@@ -261,6 +277,11 @@ static bool check_list(const Source *source, const xmlNode *list,
                                 MARK_PREFIX, MARK_NS);
         }
     }
+    if (find_text(list)) {
+        return domain_error(errp, source_line(source, list), "Write <"
+                            MARK_PREFIX ":interface>.",
+                            "there is text in the list of marks");
+    }
     if (list->properties) {
         return domain_error(errp, source_line(source, list), "Options belong "
                             "to each <" MARK_PREFIX ":interface>.",
@@ -272,10 +293,11 @@ static bool check_list(const Source *source, const xmlNode *list,
 
 /* Marks where they are looked at by nobody would be lost without a word. */
 static bool check_strays(const Source *source, const GPtrArray *marks,
-                         const xmlNode *node, GError **errp)
+                         const xmlNode *list, const xmlNode *node,
+                         GError **errp)
 {
     for (; node; node = node->next) {
-        bool known = false;
+        bool known = node == list;
 
         if (node->type != XML_ELEMENT_NODE) {
             continue;
@@ -286,8 +308,7 @@ static bool check_strays(const Source *source, const GPtrArray *marks,
             known |= mark->node == node || mark->node->parent == node;
         }
         if (!known && node->ns && !strcmp((const char *)node->ns->href,
-                                          MARK_NS) &&
-            !xml_is(node, MARK_NS, "interfaces")) {
+                                          MARK_NS)) {
             return domain_error(errp, source_line(source, node),
                                 "Marks belong to <metadata>, in one <"
                                 MARK_PREFIX ":interfaces>, or into an "
@@ -295,7 +316,7 @@ static bool check_strays(const Source *source, const GPtrArray *marks,
                                 "a mark has no meaning here, in <%s>",
                                 (const char *)node->parent->name);
         }
-        if (!check_strays(source, marks, node->children, errp)) {
+        if (!check_strays(source, marks, list, node->children, errp)) {
             return false;
         }
     }
@@ -335,14 +356,15 @@ GPtrArray *marks_find(const Source *source, GError **errp)
             return NULL;
         }
     }
-    if (!check_strays(source, marks, source->root->children, errp)) {
+    if (!check_strays(source, marks, list, source->root->children, errp)) {
         return NULL;
     }
     return g_steal_pointer(&marks);
 }
 
 /* A converted mark's text, for a mark that was in its interface. */
-static char *new_mark(const Mark *mark, const char *prefix,
+static char *new_mark(const Source *source, const Mark *mark,
+                      const char *prefix,
                       const char *newline, const char *indent,
                       const char *interface)
 {
@@ -359,8 +381,15 @@ static char *new_mark(const Mark *mark, const char *prefix,
         g_string_append_printf(out, " %s='%s'", (const char *)attr->name,
                                escaped);
     }
-    g_string_append_printf(out, ">%s%s%s%s%s%s</%s:interface>", newline,
-                           indent, *newline ? "  " : "", interface, newline,
+    g_string_append_printf(out, ">%s%s%s", newline, indent,
+                           *newline ? "  " : "");
+    /* There are no elements in it. */
+    for (const xmlNode *node = mark->node->children; node; node = node->next) {
+        if (node->type == XML_COMMENT_NODE) {
+            g_string_append_printf(out, "<!--%s-->", (char *)node->content);
+        }
+    }
+    g_string_append_printf(out, "%s%s%s</%s:interface>", interface, newline,
                            indent, prefix);
     return g_string_free(out, FALSE);
 }
@@ -463,7 +492,7 @@ void marks_save(Source *source, const GPtrArray *marks,
             source_append_child(source, mark->node, interface);
             continue;
         }
-        text = new_mark(mark, prefix, nl, at, interface);
+        text = new_mark(source, mark, prefix, nl, at, interface);
         g_string_append_printf(added, "%s%s%s", added->len ? nl : "",
                                added->len ? at : "", text);
     }

@@ -66,6 +66,14 @@ static void test_stray_list(void)
         "dev='veth3'/></x:interfaces>", 12, "no meaning here");
 }
 
+static void test_namespace(void)
+{
+    bad(MARK, "", "<x:interfaces xmlns:x='https://qemu.org/schemas/domain/"
+        "af-xdp/1.0'/>", 12, "is not known");
+    bad(MARK, "", "<x:interfaces xmlns:x='http://qemu.org/schemas/domain/"
+        "af-xdp/1.1'/>", 12, "is not known");
+}
+
 static void test_override(void)
 {
 #define OVERRIDE(alias) "<qemu:override><qemu:device alias='" alias "'/>" \
@@ -94,6 +102,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/af-xdp/domain-lost/text", test_text);
     g_test_add_func("/af-xdp/domain-lost/stray-list", test_stray_list);
+    g_test_add_func("/af-xdp/domain-lost/namespace", test_namespace);
     g_test_add_func("/af-xdp/domain-lost/override", test_override);
     g_test_add_func("/af-xdp/domain-lost/comment", test_comment);
     return g_test_run();

@@ -291,6 +291,20 @@ static bool check_list(const Source *source, const xmlNode *list,
     return true;
 }
 
+/* Marks of a namespace like ours would be none, without a word. */
+static bool check_namespace(const Source *source, const xmlNode *node,
+                            GError **errp)
+{
+    const char *href = node->ns ? (const char *)node->ns->href : "";
+
+    return !strstr(href, "qemu.org/schemas/domain/af-xdp") ||
+        !strcmp(href, MARK_NS) ||
+        domain_error(errp, source_line(source, node),
+                     "Marks have '" MARK_NS "'.",
+                     "the namespace '%s' of <%s> is not known", href,
+                     (const char *)node->name);
+}
+
 /* Marks where they are looked at by nobody would be lost without a word. */
 static bool check_strays(const Source *source, const GPtrArray *marks,
                          const xmlNode *list, const xmlNode *node,
@@ -316,7 +330,8 @@ static bool check_strays(const Source *source, const GPtrArray *marks,
                                 "a mark has no meaning here, in <%s>",
                                 (const char *)node->parent->name);
         }
-        if (!check_strays(source, marks, list, node->children, errp)) {
+        if (!check_namespace(source, node, errp) ||
+            !check_strays(source, marks, list, node->children, errp)) {
             return false;
         }
     }

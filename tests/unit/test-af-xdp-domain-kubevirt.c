@@ -86,6 +86,11 @@ static void test_names(void)
 /* A plugin with a sidecar alone: the domain has no interface of it. */
 static void test_added(void)
 {
+    g_auto(GStrv) parts = g_strsplit(
+        VMI("", "{" BLUE MAC "}", ", \"networkInterfaceMultiqueue\": true"),
+        "\"cores\": 4", 2);
+    g_autofree char *many = g_strjoinv("\"cores\": 64, \"sockets\": 8", parts);
+
     GOOD(DOMAIN(""), VMI("", "{" BLUE MAC "}", ""),
          ("id=hostua-blue,ifname=pod16477688c0e'",
           "\"mac\":\"02:00:00:00:00:01\"",
@@ -97,6 +102,7 @@ static void test_added(void)
     GOOD(DOMAIN(""), VMI("", "{" BLUE MAC "}",
                          ", \"networkInterfaceMultiqueue\": true"),
          ("queues=4", "\"mq\":true,\"vectors\":10"));
+    GOOD(DOMAIN(""), many, ("queues=256"));
     GOOD(DOMAIN("<controller type='pci' index='0' model='pcie-root'/>"
                 "<controller type='pci' index='3' model='pcie-root-port'/>"),
          VMI("", "{" BLUE MAC ", \"pciAddress\": \"0000:03:00.0\"}", ""),

@@ -390,6 +390,7 @@ static void test_pci(void)
     static const char address[] =
         "<address type='pci' domain='0x0000' bus='0x04' slot='0x00' "
         "function='0x0'/>";
+    g_autofree char *text = NULL;
 #define FUNCTION(n) "<video><address type='pci' bus='0' slot='0x1f' " \
     "function='" n "'/></video>"
 
@@ -431,6 +432,10 @@ static void test_pci(void)
 
     BAD(INTERFACE_LINE, ("no function left", "dumpxml"),
         .after = FUNCTION("4") FUNCTION("5") FUNCTION("6") FUNCTION("7"));
+    text = domain(&(Parts) { .mac = NULL });
+    memcpy(strstr(text, "x86_64' machine='q35'"), "ppc64' machine='virt'",
+           strlen("ppc64' machine='virt'"));
+    bad_text(text, INTERFACE_LINE, "only PCs");
     BAD(16, ("also that of <video> in line 18", "another address"),
         .before = port, .inner = address,
         .after = "<video><address type='pci' domain='0x0000' bus='0x04' "

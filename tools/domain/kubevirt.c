@@ -16,6 +16,9 @@
 #define POD_HASH_DIGITS 11
 #define POD_PRIMARY "eth0"
 
+/* KubeVirt's own, for a tap */
+#define QUEUES_LIMIT 256
+
 /* One interface of the VMI that is for us. */
 typedef struct Wanted {
     const char *name;
@@ -257,7 +260,7 @@ static unsigned vmi_queues(JsonObject *vmi)
         gint64 number = cpu ? json_object_get_int_member_with_default(
             cpu, parts[i], 1) : 1;
 
-        count *= CLAMP(number, 1, 256);
+        count = MIN(count * CLAMP(number, 1, QUEUES_LIMIT), QUEUES_LIMIT);
     }
     return count;
 }

@@ -254,7 +254,9 @@ static bool keep_address(Buses *buses, Nic *nic, char **instead,
     }
     if (wants_hotplug(nic) && (found.slot || !port)) {
         return domain_error(errp, nic->mark->line, port ?
-                            "Remove hotplug=, or the other device." :
+                            "Remove hotplug=, or the other device in its slot: "
+                            "a pcie-switch-upstream-port as function 7 is from "
+                            "an earlier run." :
                             "Give it an address on a pcie-root-port.",
                             "hotplug='on' needs a PCI port that '%s' has to "
                             "itself", nic->id);
@@ -292,7 +294,14 @@ static bool give_address(Buses *buses, Nic *nic, char **address,
     while (function < FUNCTIONS && chipset->used[function]) {
         function++;
     }
-    if (function == FUNCTIONS || !buses->pc) {
+    if (!buses->pc) {
+        return domain_error(errp, nic->line, "Define the domain without the "
+                            "mark first: libvirt finds an address, which "
+                            "'virsh dumpxml --inactive' shows.",
+                            "'%s' has no PCI address, and only PCs have a slot "
+                            "that is known to be free for it", nic->id);
+    }
+    if (function == FUNCTIONS) {
         return domain_error(errp, nic->line, "Define the domain without the "
                             "mark first: libvirt finds an address, which "
                             "'virsh dumpxml --inactive' shows.",

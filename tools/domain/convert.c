@@ -18,8 +18,8 @@ static bool check_root(const Source *source, GError **errp)
 
     if (!xml_is(source->root, NULL, "domain")) {
         return domain_error(errp, line, "Give what 'virsh dumpxml --inactive "
-                            "DOMAIN' prints.", "this is no domain: the outer "
-                            "element is <%s>",
+                            "--security-info DOMAIN' prints.",
+                            "this is no domain: the outer element is <%s>",
                             (const char *)source->root->name);
     }
     type = xml_attr(source->root, "type");

@@ -226,6 +226,8 @@ static void test_bad(void)
                         "{" BLUE MAC "}", ""), "neither text nor number");
     bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"queues\\\": 0}}"),
                         "{" BLUE MAC "}", ""), "'queues=0'");
+    bad(DOMAIN(""), VMI("\"" KUBEVIRT_ANNOTATION "\": {}", "{" BLUE MAC "}",
+                        ""), "is no text");
     bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"ifname\\\": 5}}"),
                         "{" BLUE MAC "}", ""), "no text");
     bad(DOMAIN(""), VMI(SETTINGS("{\\\"blue\\\": {\\\"mac\\\": "

@@ -74,6 +74,14 @@ static void test_namespace(void)
         "af-xdp/1.1'/>", 12, "is not known");
 }
 
+static void test_second(void)
+{
+    bad(MARK, "", "<devices><interface type='ethernet'><target dev='veth0'/>"
+        "</interface></devices>", 12, "a second <devices>");
+    bad(MARK, "", "<qemu:commandline/><qemu:commandline/>", 12,
+        "a second <commandline>");
+}
+
 static void test_override(void)
 {
 #define OVERRIDE(alias) "<qemu:override><qemu:device alias='" alias "'/>" \
@@ -103,6 +111,7 @@ int main(int argc, char **argv)
     g_test_add_func("/af-xdp/domain-lost/text", test_text);
     g_test_add_func("/af-xdp/domain-lost/stray-list", test_stray_list);
     g_test_add_func("/af-xdp/domain-lost/namespace", test_namespace);
+    g_test_add_func("/af-xdp/domain-lost/second", test_second);
     g_test_add_func("/af-xdp/domain-lost/override", test_override);
     g_test_add_func("/af-xdp/domain-lost/comment", test_comment);
     return g_test_run();

@@ -313,6 +313,8 @@ static void test_kept(void)
     GOOD(("\"tx\":\"timer\"", "vhost=off"),
          .inner = "<driver name='qemu' txmode='timer'/>");
     GOOD(("vhost=on"), .inner = "<driver name='vhost'/>");
+    GOOD(("vhost=on"), .inner = "<driver name='vhost'/>",
+         .mark = "<af-xdp:interface dev='veth0' vhost='yes'/>");
     GOOD(("\"id\":\"ua-"), .inner = "<link state='up'/><alias name='net0'/>");
     GOOD(("\"bootindex\":2"), .os = "<boot dev='hd'/><boot dev='network'/>");
 }

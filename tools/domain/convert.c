@@ -31,6 +31,32 @@ static bool check_root(const Source *source, GError **errp)
     return true;
 }
 
+/* libvirt takes together what is in several of them, this program does not. */
+static bool check_single(const Source *source, GError **errp)
+{
+    static const struct {
+        const char *ns;
+        const char *name;
+    } singles[] = {
+        { NULL, "devices" }, { NULL, "iothreadids" }, { NULL, "iothreads" },
+        { NULL, "memoryBacking" }, { NULL, "memtune" }, { NULL, "metadata" },
+        { NULL, "os" }, { QEMU_NS, "commandline" }, { QEMU_NS, "override" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(singles); i++) {
+        const xmlNode *node = xml_child(source->root, singles[i].ns,
+                                        singles[i].name);
+
+        node = node ? xml_next(node) : NULL;
+        if (node) {
+            return domain_error(errp, source_line(source, node),
+                                "Write all into the first.",
+                                "there is a second <%s>", singles[i].name);
+        }
+    }
+    return true;
+}
+
 /* Do two ranges of @count numbers overlap? */
 static bool overlap(uint64_t a, uint64_t a_count, uint64_t b, uint64_t b_count)
 {
@@ -295,7 +321,8 @@ char *domain_convert(const char *text, gsize len, gsize *out_len,
     g_autoptr(Source) check = NULL;
     g_autofree char *result = NULL;
 
-    if (!source || !check_root(source, errp)) {
+    if (!source || !check_root(source, errp) ||
+        !check_single(source, errp)) {
         return NULL;
     }
     marks = marks_find(source, errp);

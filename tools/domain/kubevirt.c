@@ -466,7 +466,7 @@ char *kubevirt_mark(const char *text, const char *vmi, const char *sysfs,
     g_autoptr(JsonNode) root = NULL;
     g_autoptr(JsonNode) annotation = NULL;
     g_autoptr(GPtrArray) wanted = NULL;
-    JsonObject *object, *devices, *settings = NULL;
+    JsonObject *object, *annotations, *devices, *settings = NULL;
     const char *json;
     gsize len;
 
@@ -478,8 +478,14 @@ char *kubevirt_mark(const char *text, const char *vmi, const char *sysfs,
         return NULL;
     }
     object = json_node_get_object(root);
-    json = get_string(get_object(get_object(object, "metadata"),
-                                 "annotations"), KUBEVIRT_ANNOTATION);
+    annotations = get_object(get_object(object, "metadata"), "annotations");
+    json = get_string(annotations, KUBEVIRT_ANNOTATION);
+    if (!json && annotations &&
+        json_object_has_member(annotations, KUBEVIRT_ANNOTATION)) {
+        domain_error(errp, 0, "Quote it: '{\"NAME\": {\"queues\": 2}}'.",
+                     "the annotation " KUBEVIRT_ANNOTATION " is no text");
+        return NULL;
+    }
     if (json) {
         annotation = parse(json, "the annotation " KUBEVIRT_ANNOTATION, errp);
         if (!annotation) {

@@ -187,7 +187,10 @@ int main(int argc, char **argv)
     } else if (args.list) {
         g_autofree char *list = options_list();
 
-        fputs(list, stdout);
+        if (!output_write("-", list, strlen(list), &err)) {
+            fprintf(stderr, "%s: %s\n", name, err->message);
+            status = EXIT_REFUSED;
+        }
     } else {
         file = args.hook ? "domain" : !strcmp(args.input, "-") ?
             "standard input" : args.input;

@@ -256,7 +256,7 @@ static bool take_driver_name(Reader *reader, const xmlNode *node,
                             "<driver name='%s'> is neither 'vhost' nor 'qemu'",
                             name);
     }
-    if (given && strcmp(given, means)) {
+    if (given && g_strcmp0(on_off(given), means)) {
         return domain_error(reader->errp, line_of(reader, node),
                             "Remove name= here, or vhost= in the mark.",
                             "<driver name='%s'> contradicts vhost='%s' of the "

@@ -253,6 +253,95 @@ static void test_foreign(void)
     test_detach(other);
 }
 
+/* What is there must be left alone. */
+static void assert_unsafe(void)
+{
+    g_autoptr(GPtrArray) nics = host_nics(&tool);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_cmpint(nics->len, ==, 0);
+    g_assert_null(host_open(&tool, DEV, dev_index, &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_clear_error(&err);
+    g_assert_null(host_attach(&tool, DEV, dev_index, QUEUES,
+                              EBPF_AF_XDP_MODE_NATIVE, &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_clear_error(&err);
+    g_assert_false(host_clean_file(&tool, "x", &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_assert_nonnull(strstr(err->message, "mode=0700"));
+    g_assert_cmpuint(device_prog_id(DEV), ==, 0);
+}
+
+/* What others have made, or can change, is not followed. */
+static void test_unsafe(void)
+{
+    const char *base = TEST_BPFFS "/qemu-af-xdp";
+    g_autofree char *dir = g_dir_make_tmp("af-xdp-host-XXXXXX", NULL);
+    g_autofree char *file = g_build_filename(dir, "file", NULL);
+    g_autofree char *nic = g_build_filename(base, "x", NULL);
+    g_autofree char *map = NULL;
+    HostOwner owner = { .uid = 1, .gid = -1, .set_mode = true, .mode = 0666 };
+    GError *err = NULL;
+    struct stat st;
+    Host *host;
+
+    g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+    /* A link to a directory in the place of all pins */
+    g_assert_cmpint(symlink(dir, base), ==, 0);
+    assert_unsafe();
+    g_assert_cmpint(unlink(base), ==, 0);
+    /* The directory of another user, or that others may write to */
+    g_assert_cmpint(mkdir(base, 0755), ==, 0);
+    g_assert_cmpint(chown(base, 1, -1), ==, 0);
+    assert_unsafe();
+    g_assert_cmpint(chown(base, 0, -1), ==, 0);
+    g_assert_cmpint(chmod(base, 0777), ==, 0);
+    assert_unsafe();
+    g_assert_cmpint(chmod(base, 0755), ==, 0);
+    /* In one where everybody may rename it */
+    g_assert_cmpint(chmod(TEST_BPFFS, 0777), ==, 0);
+    assert_unsafe();
+    g_assert_cmpint(chmod(TEST_BPFFS, 01777), ==, 0);
+
+    /* Links in it, even if they are root's */
+    g_assert_cmpint(symlink(dir, nic), ==, 0);
+    g_assert_false(host_clean_file(&tool, "x", &err));
+    g_assert_error(err, AF_XDP_ERROR, ENOTDIR);
+    g_clear_error(&err);
+    g_assert_cmpint(unlink(nic), ==, 0);
+    host = attach();
+    map = host_map_path(&tool, host, DEV, "a");
+    g_assert_cmpint(symlink(file, map), ==, 0);
+    g_assert_false(host_vm_owner(host, "a", &owner, &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_clear_error(&err);
+    g_assert_cmpint(stat(file, &st), ==, 0);
+    g_assert_cmpint(st.st_uid, ==, 0);
+    take_off(host);
+
+    g_assert_cmpint(unlink(file), ==, 0);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
+/* In any other file system nothing is removed. */
+static void test_no_bpffs(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("af-xdp-host-XXXXXX", NULL);
+    g_autofree char *base = g_build_filename(dir, "qemu-af-xdp", NULL);
+    g_autofree char *nic = g_build_filename(base, "x", NULL);
+    Tool other = { .bpffs = dir, .quiet = TRUE };
+    GError *err = NULL;
+
+    g_assert_cmpint(g_mkdir_with_parents(nic, 0700), ==, 0);
+    g_assert_false(host_clean_file(&other, "x", &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_clear_error(&err);
+    g_assert_cmpint(rmdir(nic), ==, 0);
+    g_assert_cmpint(rmdir(base), ==, 0);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *skip;
@@ -270,5 +359,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/reopen", test_reopen);
     g_test_add_func("/host/stale", test_stale);
     g_test_add_func("/host/foreign", test_foreign);
+    g_test_add_func("/host/unsafe", test_unsafe);
+    g_test_add_func("/host/no-bpffs", test_no_bpffs);
     return g_test_run();
 }

@@ -483,6 +483,24 @@ static void test_journal_broken(Fixture *f, gconstpointer data)
     g_assert_cmpint(none->len, ==, 0);
 }
 
+/* A directory that others may write to says what root would undo. */
+static void test_journal_unsafe(Fixture *f, gconstpointer data)
+{
+    g_autofree char *dir = g_build_filename(f->tool.run_dir, "journal", NULL);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_cmpint(chmod(f->tool.run_dir, 0777), ==, 0);
+    g_assert_null(journal_open(&f->tool, false, &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_clear_error(&err);
+    g_assert_cmpint(chmod(f->tool.run_dir, 0755), ==, 0);
+    rmdir(dir);
+    g_assert_cmpint(symlink("/", dir), ==, 0);
+    g_assert_null(journal_open(&f->tool, false, &err));
+    g_assert_error(err, AF_XDP_ERROR, EPERM);
+    g_assert_cmpint(unlink(dir), ==, 0);
+}
+
 /* Entries of other network namespaces are not ours to see. */
 static void test_journal_elsewhere(Fixture *f, gconstpointer data)
 {
@@ -549,5 +567,7 @@ int main(int argc, char **argv)
                test_journal_broken, tear_down);
     g_test_add("/tool/journal/elsewhere", Fixture, NULL, set_up,
                test_journal_elsewhere, tear_down);
+    g_test_add("/tool/journal/unsafe", Fixture, NULL, set_up,
+               test_journal_unsafe, tear_down);
     return g_test_run();
 }

@@ -31,6 +31,10 @@ typedef union Filter {
 #define BPF_HINT "This needs root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN) " \
                  "in the initial user namespace."
 
+/* Without a mode everybody may make names there. */
+#define MOUNT_HINT "Mount one: 'mount -t bpf -o mode=0700 bpf /sys/fs/bpf', " \
+                   "or name another with --bpffs"
+
 static char *nic_dir(const Tool *tool, const char *nic)
 {
     g_autofree char *file = options_file_name(nic);
@@ -56,17 +60,75 @@ static bool check_bpffs(const Tool *tool, GError **errp)
     struct statfs fs;
 
     if (statfs(tool->bpffs, &fs)) {
-        af_xdp_error_set(errp, errno, "Mount one: 'mount -t bpf bpf "
-                         "/sys/fs/bpf', or name another with --bpffs.",
+        af_xdp_error_set(errp, errno, MOUNT_HINT ".",
                          "there is no BPF file system at '%s'", tool->bpffs);
         return false;
     }
     if (fs.f_type != BPF_FS_MAGIC) {
-        af_xdp_error_set(errp, 0, "Mount one: 'mount -t bpf bpf /sys/fs/bpf', "
-                         "or name another with --bpffs. 'ip netns exec' hides "
-                         "it, 'nsenter --net=' does not.",
+        af_xdp_error_set(errp, 0, MOUNT_HINT ". 'ip netns exec' hides it, "
+                         "'nsenter --net=' does not.",
                          "there is no BPF file system at '%s'", tool->bpffs);
         return false;
+    }
+    return true;
+}
+
+static bool is_ours(const struct stat *st)
+{
+    return S_ISDIR(st->st_mode) &&
+           (st->st_uid == 0 || st->st_uid == geteuid());
+}
+
+/*
+ * Open the directory of all pins. We follow names in it as root: nobody else
+ * may be able to change it, nor to put another one in its place.
+ * Returns -1 if there is none, or with @errp set.
+ */
+static int open_base(const Tool *tool, GError **errp)
+{
+    g_autofree char *path = g_build_filename(tool->bpffs, BASE, NULL);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st, above;
+    struct statfs fs;
+
+    if (fd < 0 && errno == ENOENT) {
+        return -1;
+    }
+    if (fd < 0 && errno != ENOTDIR && errno != ELOOP) {
+        af_xdp_error_set(errp, errno, BPF_HINT, "cannot open '%s'", path);
+        return -1;
+    }
+    if (fd >= 0 && fstat(fd, &st) == 0 && fstatat(fd, "..", &above, 0) == 0 &&
+        fstatfs(fd, &fs) == 0 && fs.f_type == BPF_FS_MAGIC &&
+        is_ours(&st) && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+        is_ours(&above) && (!(above.st_mode & (S_IWGRP | S_IWOTH)) ||
+                            (above.st_mode & S_ISVTX))) {
+        return fd;
+    }
+    af_xdp_error_set(errp, EPERM, "Somebody else has made it, or may change "
+                     "it: look what is there, remove it, and keep others out "
+                     "with 'chmod 0700' of the directory above. 'mount -t bpf "
+                     "-o mode=0700' does so from the start.",
+                     "'%s' is not a directory in a BPF file system that only "
+                     "root can change", path);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
+}
+
+/* Is it safe to use? It need not be there. */
+static bool check_base(const Tool *tool, GError **errp)
+{
+    GError *err = NULL;
+    int fd = open_base(tool, &err);
+
+    if (err) {
+        g_propagate_error(errp, err);
+        return false;
+    }
+    if (fd >= 0) {
+        close(fd);
     }
     return true;
 }
@@ -171,6 +233,9 @@ Host *host_open(const Tool *tool, const char *nic, int ifindex, GError **errp)
     uint32_t len = sizeof(info);
     int where;
 
+    if (!check_base(tool, errp)) {
+        return NULL;
+    }
     if (access(host->dir, F_OK)) {
         follow_rename(tool, host);
         if (access(host->dir, F_OK)) {
@@ -352,34 +417,59 @@ static int attach_and_pin(Host *host, struct af_xdp_host_bpf *skel,
     return ret;
 }
 
+/* Remove all that is pinned in the directory @name of @base */
+static bool remove_pins(int base, const char *name)
+{
+    int fd = openat(base, name,
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *each;
+    bool done = list;
+    int saved_errno;
+
+    while (done && (each = readdir(list))) {
+        if (strcmp(each->d_name, ".") && strcmp(each->d_name, "..")) {
+            done = unlinkat(fd, each->d_name, 0) == 0 || errno == ENOENT;
+        }
+    }
+    done = done && unlinkat(base, name, AT_REMOVEDIR) == 0;
+    saved_errno = errno;
+    if (list) {
+        closedir(list);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    errno = saved_errno;
+    return done || errno == ENOENT;
+}
+
 static bool remove_dir(const Tool *tool, const char *dir, GError **errp)
 {
-    g_autofree char *base = g_build_filename(tool->bpffs, BASE, NULL);
-    g_autoptr(GDir) list = NULL;
-    const char *name;
-    int fd = open_pin(dir, "link");
+    g_autofree char *base_path = g_build_filename(tool->bpffs, BASE, NULL);
+    g_autofree char *name = g_path_get_basename(dir);
+    GError *err = NULL;
+    int base = open_base(tool, &err), fd;
+    bool done;
 
+    if (base < 0) {
+        if (err) {
+            g_propagate_error(errp, err);
+        }
+        return !err;
+    }
+    fd = open_pin(dir, "link");
     if (fd >= 0) {
         /* Somebody may hold another reference to it. */
         bpf_link_detach(fd);
         close(fd);
     }
-    list = g_dir_open(dir, 0, NULL);
-    while (list && (name = g_dir_read_name(list))) {
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-
-        if (unlink(path) && errno != ENOENT) {
-            af_xdp_error_set(errp, errno, BPF_HINT, "cannot remove '%s'",
-                             path);
-            return false;
-        }
-    }
-    if (rmdir(dir) && errno != ENOENT) {
+    done = remove_pins(base, name);
+    if (!done) {
         af_xdp_error_set(errp, errno, BPF_HINT, "cannot remove '%s'", dir);
-        return false;
     }
-    rmdir(base);    /* if it was the last NIC */
-    return true;
+    close(base);
+    rmdir(base_path);   /* if it was the last NIC */
+    return done;
 }
 
 static bool make_dirs(const Tool *tool, const char *dir, GError **errp)
@@ -387,15 +477,15 @@ static bool make_dirs(const Tool *tool, const char *dir, GError **errp)
     g_autofree char *base = g_build_filename(tool->bpffs, BASE, NULL);
     /* Whoever may use a map must be able to get there. */
     mode_t old = umask(022);
-    bool made = (mkdir(base, 0755) == 0 || errno == EEXIST) &&
-                mkdir(dir, 0755) == 0;
-    int saved_errno = errno;
+    bool made = mkdir(base, 0755) == 0 || errno == EEXIST;
+    bool safe = !made || check_base(tool, errp);
 
-    umask(old);
-    if (!made) {
-        af_xdp_error_set(errp, saved_errno, BPF_HINT,
+    made = made && safe && mkdir(dir, 0755) == 0;
+    if (!made && safe) {
+        af_xdp_error_set(errp, errno, BPF_HINT,
                          "cannot make the directory '%s'", dir);
     }
+    umask(old);
     return made;
 }
 
@@ -490,8 +580,15 @@ bool host_vm_owner(Host *host, const char *vm, const HostOwner *owner,
 {
     g_autofree char *path = vm_path(host->dir, vm);
 
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        af_xdp_error_set(errp, EPERM, "Find out who has made it, and remove "
+                         "it.", "'%s' is not a map", path);
+        return false;
+    }
     if (((owner->uid != (uid_t)-1 || owner->gid != (gid_t)-1) &&
-         chown(path, owner->uid, owner->gid)) ||
+         lchown(path, owner->uid, owner->gid)) ||
         (owner->set_mode && chmod(path, owner->mode))) {
         af_xdp_error_set(errp, errno, BPF_HINT,
                          "cannot set owner and mode of '%s'", path);
@@ -541,7 +638,8 @@ GPtrArray *host_nics(const Tool *tool)
 {
     g_autofree char *base = g_build_filename(tool->bpffs, BASE, NULL);
 
-    return names_in(base, "");
+    /* With a prefix that no name has there is none. */
+    return names_in(base, check_base(tool, NULL) ? "" : "/");
 }
 
 int host_ifindex_of(const Tool *tool, const char *file)

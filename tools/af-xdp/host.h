@@ -13,6 +13,9 @@
  * Only vm-NAME may be for others to write to. A VM's key in it is the queue's
  * number on the NIC.
  *
+ * BPFFS/qemu-af-xdp must be root's (or the caller's) and for nobody else to
+ * change, and so must be its place; otherwise all of these fail with EPERM.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -123,7 +126,10 @@ bool host_set_filter(Host *host, uint32_t queue, const uint8_t *mac,
 /* host_counters: of all CPUs together; all zero on failure */
 void host_counters(Host *host, uint32_t queue, EbpfAfXdpCounters *counters);
 
-/* host_nics: file names below the directory of pins (char *) */
+/*
+ * host_nics: file names below the directory of pins (char *); none if that is
+ * not fit to be used
+ */
 GPtrArray *host_nics(const Tool *tool);
 
 /*

@@ -63,6 +63,22 @@ static int lock_dir(const Tool *tool, const char *dir, GError **errp)
     return -1;
 }
 
+/* What the entries say is undone as root: only root may write them. */
+static bool check_owner(const char *dir, GError **errp)
+{
+    struct stat st;
+
+    if (lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
+        (st.st_uid == 0 || st.st_uid == geteuid()) &&
+        !(st.st_mode & (S_IWGRP | S_IWOTH))) {
+        return true;
+    }
+    af_xdp_error_set(errp, EPERM, "Choose a directory of root's own with "
+                     "--run-dir, no symbolic link, and with mode 0755 or "
+                     "0700.", "others may change '%s'", dir);
+    return false;
+}
+
 Journal *journal_open(const Tool *tool, bool readonly, GError **errp)
 {
     g_autofree char *dir = g_build_filename(tool->run_dir, "journal", NULL);
@@ -80,6 +96,9 @@ Journal *journal_open(const Tool *tool, bool readonly, GError **errp)
             af_xdp_error_set(errp, errno, "Run it as root, or choose another "
                              "directory with --run-dir.",
                              "cannot make the directory '%s'", dir);
+            return NULL;
+        }
+        if (!check_owner(tool->run_dir, errp) || !check_owner(dir, errp)) {
             return NULL;
         }
         fd = lock_dir(tool, tool->run_dir, errp);

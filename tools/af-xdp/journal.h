@@ -42,7 +42,8 @@ typedef struct Entry {
 /*
  * journal_open: take the lock, waiting for it, and make what is missing.
  * @readonly: only look: neither make nor lock anything.
- * Returns NULL with @errp set if that fails. Signals that end a program are
+ * Returns NULL with @errp set if that fails, EPERM if others than root and the
+ * caller may write there. Signals that end a program are
  * blocked until journal_close(): no step is interrupted.
  */
 Journal *journal_open(const Tool *tool, bool readonly, GError **errp);

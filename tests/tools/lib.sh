@@ -211,6 +211,7 @@ usage()
         --ntuple 'flow-type ip9'
     refused 2 "one device" release
     refused 2 "one device" release "$1" --all
+    refused 2 "--netns goes with" release --all --netns x
     for command in "lease --count 1" "attach --vm a --queues 1" \
                    "detach --vm a" "steer --queues 1" status; do
         # shellcheck disable=SC2086

@@ -9,6 +9,7 @@
 #include "bound.h"
 #include "host.h"
 #include "link.h"
+#include "netns.h"
 #include "nic.h"
 #include "undo.h"
 #include "net/af-xdp-error.h"
@@ -23,6 +24,7 @@
 "\n" \
 "Examples:\n" \
 "  qemu-af-xdp release nk0\n" \
+"  qemu-af-xdp release nk0 --netns pod1\n" \
 "  qemu-af-xdp release eth0\n" \
 "  qemu-af-xdp release --vm web\n" \
 "  qemu-af-xdp release --all"
@@ -70,9 +72,73 @@ bool undo_unfinished(const Tool *tool, Journal *journal, GError **errp)
 typedef struct Release {
     const char *name;       /* of a NIC or a netkit device */
     int ifindex;            /* of that, 0 if there is none */
+    const char *lease;      /* the file of its lease's entry, or NULL */
+    char *netns;            /* where that netkit device is, if not here */
     char *vm;
     gboolean all;
 } Release;
+
+/* Was the device of @entry moved to @netns, the namespace with @inode? */
+static bool is_in(const Entry *entry, const char *netns, uint64_t inode)
+{
+    /* It may be gone, and have left no more than its name. */
+    return inode ? entry_int(entry, "target", 0) == (int64_t)inode
+                 : !strcmp(entry_string(entry, "namespace"), netns);
+}
+
+/*
+ * Which lease is meant by the name alone? Pods' devices all have the same one:
+ * only that in this namespace, or in that of --netns.
+ */
+static bool find_lease(Release *release, const GPtrArray *entries,
+                       GError **errp)
+{
+    g_autoptr(GString) others = g_string_new(NULL);
+    uint64_t inode = 0;
+
+    if (release->netns) {
+        g_autofree char *path = netns_path(release->netns);
+        int fd = netns_open(path, &inode, NULL);
+
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    for (guint i = 0; release->name && i < entries->len; i++) {
+        const Entry *entry = entries->pdata[i];
+        bool here = entry_int(entry, "target", 0) ==
+                    (int64_t)entry->journal->netns;
+
+        if (strcmp(entry_string(entry, "kind"), "lease")) {
+            continue;
+        }
+        if (!release->netns && here && release->ifindex) {
+            /* It may have got another name since, and this one another. */
+            if (entry_int(entry, "netkit", 0) == release->ifindex) {
+                release->lease = entry->file;
+                return true;
+            }
+            continue;
+        }
+        if (strcmp(entry_string(entry, "name"), release->name)) {
+            continue;
+        }
+        if (release->netns ? is_in(entry, release->netns, inode) : here) {
+            release->lease = entry->file;
+            return true;
+        }
+        g_string_append_printf(others, "%s'%s'", others->len ? ", " : "",
+                               entry_string(entry, "namespace"));
+    }
+    if (others->len && (release->netns || !release->ifindex)) {
+        af_xdp_error_set(errp, ENODEV, "Name its namespace with --netns, or "
+                         "the VM with --vm.",
+                         "there is no '%s' %s, but in %s", release->name,
+                         release->netns ? "there" : "here", others->str);
+        return false;
+    }
+    return true;
+}
 
 /* Is this entry meant? By name also if the device is gone. */
 static bool is_meant(const Release *release, const Entry *entry)
@@ -83,13 +149,11 @@ static bool is_meant(const Release *release, const Entry *entry)
     if (release->vm) {
         return !strcmp(release->vm, entry_string(entry, "vm"));
     }
-    if (!strcmp(entry_string(entry, "kind"), "lease") &&
-        (!strcmp(entry_string(entry, "name"), release->name) ||
-         (release->ifindex &&
-          entry_int(entry, "netkit", 0) == release->ifindex &&
-          entry_int(entry, "target", 0) ==
-          (int64_t)entry->journal->netns))) {
+    if (release->lease && !strcmp(release->lease, entry->file)) {
         return true;
+    }
+    if (release->netns) {
+        return false;
     }
     return release->ifindex
         ? entry_int(entry, "ifindex", 0) == release->ifindex
@@ -174,7 +238,7 @@ static bool check_foreign(const Release *release, GError **errp)
 {
     Link link;
 
-    if (!release->name ||
+    if (!release->name || release->netns ||
         link_get(release->name, 0, LINK_HERE, &link) ||
         strcmp(link.kind, "netkit")) {
         return true;
@@ -188,11 +252,13 @@ static bool check_foreign(const Release *release, GError **errp)
 
 bool release_main(Tool *tool, int argc, char **argv, GError **errp)
 {
-    g_autofree char *vm = NULL;
+    g_autofree char *vm = NULL, *netns = NULL;
     Release release = { 0 };
     const GOptionEntry options[] = {
         { "vm", 0, 0, G_OPTION_ARG_STRING, &vm,
           "All of this VM's, on all NICs", "NAME" },
+        { "netns", 0, 0, G_OPTION_ARG_STRING, &netns,
+          "The netkit device of this name that is there", "NETNS" },
         { "all", 0, 0, G_OPTION_ARG_NONE, &release.all,
           "Everything in this network namespace", NULL },
         { NULL }
@@ -210,21 +276,27 @@ bool release_main(Tool *tool, int argc, char **argv, GError **errp)
                          "give one device, or --vm, or --all");
         return false;
     }
+    if (netns && argc != 2) {
+        tool_usage_error(errp, "As in 'release nk0 --netns pod1'.",
+                         "--netns goes with the name of a netkit device");
+        return false;
+    }
     if (vm && !options_vm(vm, errp)) {
         return false;
     }
     release.vm = vm;
     if (argc == 2) {
         release.name = argv[1];
-        release.ifindex = if_nametoindex(release.name);
+        release.netns = netns;
+        release.ifindex = netns ? 0 : if_nametoindex(release.name);
     }
     journal = journal_open(tool, tool->dry_run, errp);
     entries = journal ? journal_entries(journal, NULL, errp) : NULL;
-    if (!entries) {
+    if (!entries || !find_lease(&release, entries, errp)) {
         return false;
     }
     found = undo_meant(tool, &release, entries, &failed);
-    if (!vm) {
+    if (!vm && !netns) {
         found += remove_pins(tool, &release, &failed);
     }
     if (!tool->dry_run) {

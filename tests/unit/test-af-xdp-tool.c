@@ -448,6 +448,55 @@ static void test_journal(Fixture *f, gconstpointer data)
     g_assert_cmpint(list->len, ==, 0);
 }
 
+/* The device of an entry is told from those that came after it. */
+static void test_lease_is(Fixture *f, gconstpointer data)
+{
+    enum { OTHER = 1, POD = 2 };
+    const Link ours = {
+        .ifindex = 7, .name = "nk0", .kind = "netkit",
+        .mac = { 0x52, 0x54, 0, 0, 0, 1 },
+    };
+    g_autoptr(Journal) journal = journal_open(&f->tool, false, NULL);
+    g_autoptr(Entry) entry = entry_new(journal, "lease", "x", "eth0", 3);
+    Link link = ours;
+
+    json_object_set_string_member(entry->data, "temporary", "qax00000001");
+    json_object_set_string_member(entry->data, "name", "nk0");
+    json_object_set_int_member(entry->data, "target", POD);
+    /* Not even made, as far as was noted: it has no other name yet. */
+    g_assert_false(lease_is(entry, &ours, POD));
+    g_strlcpy(link.name, "qax00000001", sizeof(link.name));
+    g_assert_true(lease_is(entry, &link, journal->netns));
+    /* Just moved: it may have got another index. */
+    json_object_set_string_member(entry->data, "mac", "52:54:00:00:00:01");
+    json_object_set_int_member(entry->data, "netkit", 6);
+    g_assert_true(lease_is(entry, &ours, POD));
+    g_assert_false(lease_is(entry, &ours, OTHER));
+
+    json_object_set_int_member(entry->data, "netkit", 7);
+    json_object_set_boolean_member(entry->data, "complete", TRUE);
+    g_assert_true(lease_is(entry, &ours, POD));
+    g_assert_true(lease_is(entry, &ours, 0));
+    /* The next pod's, with the same name and address */
+    g_assert_false(lease_is(entry, &ours, OTHER));
+    link = ours;
+    link.ifindex++;
+    g_assert_false(lease_is(entry, &link, POD));
+    link = ours;
+    link.mac[5]++;
+    g_assert_false(lease_is(entry, &link, POD));
+    link = ours;
+    g_strlcpy(link.kind, "veth", sizeof(link.kind));
+    g_assert_false(lease_is(entry, &link, POD));
+    /* Its name is its own matter. */
+    link = ours;
+    g_strlcpy(link.name, "eth0", sizeof(link.name));
+    g_assert_true(lease_is(entry, &link, POD));
+    /* Made here; whoever has moved it since, it is the same. */
+    json_object_set_int_member(entry->data, "target", journal->netns);
+    g_assert_true(lease_is(entry, &ours, POD));
+}
+
 /* Members of wrong types must not end the program. */
 static void test_journal_broken(Fixture *f, gconstpointer data)
 {
@@ -569,5 +618,7 @@ int main(int argc, char **argv)
                test_journal_elsewhere, tear_down);
     g_test_add("/tool/journal/unsafe", Fixture, NULL, set_up,
                test_journal_unsafe, tear_down);
+    g_test_add("/tool/lease/is", Fixture, NULL, set_up, test_lease_is,
+               tear_down);
     return g_test_run();
 }

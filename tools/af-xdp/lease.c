@@ -70,10 +70,36 @@ static void lease_clear(Lease *lease)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Lease, lease_clear)
 
 /*
- * Where is the device that has queues of @entry's leased? Its current index
- * and namespace; false if nobody has.
+ * Is this the device of @entry, or one that came after it? Names, queues and
+ * the numbers of namespaces are given out again; its index and address both,
+ * and in the same namespace, are not.
  */
-static bool find_holder(const Entry *entry, Queue *holder)
+bool lease_is(const Entry *entry, const Link *link, uint64_t netns)
+{
+    int64_t target = entry_int(entry, "target", 0);
+    const char *mac = entry_string(entry, "mac");
+    g_autofree char *now = options_mac_text(link->mac);
+
+    if (strcmp(link->kind, "netkit")) {
+        return false;
+    }
+    if (!strcmp(link->name, entry_string(entry, "temporary"))) {
+        return true;
+    }
+    /* Not moved by us: somebody may have done it since. */
+    if (netns && (uint64_t)target != netns &&
+        (uint64_t)target != entry->journal->netns) {
+        return false;
+    }
+    /* Where it was moved to it may have got another index, noted last. */
+    return !strcmp(mac, now) &&
+           (entry_is_complete(entry)
+            ? entry_int(entry, "netkit", 0) == link->ifindex
+            : !strcmp(link->name, entry_string(entry, "name")));
+}
+
+/* Find the device that has queues of @entry's leased, if it is its own. */
+static bool find_holder(const Entry *entry, Link *link, int32_t *nsid)
 {
     g_autoptr(GArray) wanted = entry_numbers(entry, "queues");
     g_autoptr(GArray) queues = queues_list(entry_int(entry, "ifindex", 0),
@@ -82,40 +108,54 @@ static bool find_holder(const Entry *entry, Queue *holder)
     for (guint i = 0; queues && i < queues->len; i++) {
         const Queue *queue = &g_array_index(queues, Queue, i);
 
-        if (queue->leased && numbers_contain(wanted, queue->id)) {
-            *holder = *queue;
+        *nsid = queue->lease_nsid;
+        if (queue->leased && numbers_contain(wanted, queue->id) &&
+            link_get(NULL, queue->lease_ifindex, *nsid, link) == 0 &&
+            lease_is(entry, link, *nsid == LINK_HERE ? entry->journal->netns
+                                                     : netns_inode(*nsid))) {
             return true;
         }
     }
     return false;
 }
 
-/*
- * The netkit device of @entry. An entry that is complete is believed, as
- * leases cannot change hands; otherwise its name must be one that we gave.
- * Returns false if there is none.
- */
+/* The netkit device of @entry; false if there is none. */
 static bool find_netkit(const Entry *entry, Link *link, int32_t *nsid)
 {
-    Queue holder;
+    uint64_t here = entry->journal->netns;
 
-    *nsid = LINK_HERE;
-    if (find_holder(entry, &holder)) {
-        *nsid = holder.lease_nsid;
-        return link_get(NULL, holder.lease_ifindex, *nsid, link) == 0 &&
-               (entry_is_complete(entry) ||
-                !strcmp(link->name, entry_string(entry, "temporary")) ||
-                !strcmp(link->name, entry_string(entry, "name")));
+    if (find_holder(entry, link, nsid)) {
+        return true;
     }
     /* No queue is leased yet; or the NIC is down and does not tell. */
-    if (link_get(entry_string(entry, "temporary"), 0, LINK_HERE, link) == 0) {
-        return !strcmp(link->kind, "netkit");
+    *nsid = LINK_HERE;
+    return (link_get(entry_string(entry, "temporary"), 0, LINK_HERE,
+                     link) == 0 && lease_is(entry, link, here)) ||
+           ((uint64_t)entry_int(entry, "target", 0) == here &&
+            link_get(NULL, entry_int(entry, "netkit", 0), LINK_HERE,
+                     link) == 0 && lease_is(entry, link, here));
+}
+
+/* The device of @entry is gone. Has another one its queues? */
+static void note_others(const Tool *tool, const Entry *entry)
+{
+    g_autoptr(GArray) wanted = entry_numbers(entry, "queues");
+    g_autoptr(GArray) queues = queues_list(entry_int(entry, "ifindex", 0),
+                                           NULL);
+
+    for (guint i = 0; queues && i < queues->len; i++) {
+        const Queue *queue = &g_array_index(queues, Queue, i);
+        Link link;
+
+        if (queue->leased && numbers_contain(wanted, queue->id) &&
+            link_get(NULL, queue->lease_ifindex, queue->lease_nsid,
+                     &link) == 0) {
+            tool_note(tool, "queue %u of '%s' is leased to '%s', which is not "
+                      "the device that was made, or has got another address; "
+                      "it is left alone", queue->id,
+                      entry_string(entry, "nic"), link.name);
+        }
     }
-    return entry_is_complete(entry) &&
-           entry_int(entry, "target", 0) == (int64_t)entry->journal->netns &&
-           link_get(NULL, entry_int(entry, "netkit", 0), LINK_HERE,
-                    link) == 0 &&
-           !strcmp(link->kind, "netkit");
 }
 
 bool lease_undo(const Tool *tool, Entry *entry, GError **errp)
@@ -140,10 +180,10 @@ bool lease_undo(const Tool *tool, Entry *entry, GError **errp)
                              words);
             return false;
         }
-    } else if (tool->dry_run) {
-        return true;
+    } else {
+        note_others(tool, entry);
     }
-    return entry_remove(entry, errp);
+    return tool->dry_run || entry_remove(entry, errp);
 }
 
 /* One queue of the NIC: is it there, and free? */
@@ -302,7 +342,7 @@ static bool make_device(const Tool *tool, const Lease *lease, Entry *entry,
         .mtu = lease->mtu ?: (int)lease->nic.mtu,
         .mac = lease->mac_text ? lease->mac : NULL,
     };
-    g_autofree char *words = NULL;
+    g_autofree char *words = NULL, *mac = NULL;
     Link link;
     int ret;
 
@@ -322,7 +362,9 @@ static bool make_device(const Tool *tool, const Lease *lease, Entry *entry,
                          "cannot create a netkit device%s", words);
         return false;
     }
+    mac = options_mac_text(link.mac);
     json_object_set_int_member(entry->data, "netkit", link.ifindex);
+    json_object_set_string_member(entry->data, "mac", mac);
     return entry_write(entry, errp);
 }
 
@@ -353,6 +395,8 @@ static bool place_device(const Tool *tool, const Lease *lease, Entry *entry,
                          GError **errp)
 {
     g_autofree char *words = NULL;
+    int32_t nsid;
+    Link link;
     int ret;
 
     tool_step(tool, "name it '%s'%s%s%s", lease->name,
@@ -370,7 +414,36 @@ static bool place_device(const Tool *tool, const Lease *lease, Entry *entry,
                          lease->netns ?: "", words);
         return false;
     }
+    if (find_holder(entry, &link, &nsid)) {
+        /* Its index there, if the old one was taken */
+        json_object_set_int_member(entry->data, "netkit", link.ifindex);
+    }
     return true;
+}
+
+/*
+ * The queues are free, and a lease ends with its device: entries that have
+ * them are of devices that are gone.
+ */
+static bool forget_gone(const Lease *lease, Journal *journal, GError **errp)
+{
+    g_autoptr(GPtrArray) entries = journal_entries(journal, "lease", errp);
+
+    for (guint i = 0; entries && i < entries->len; i++) {
+        Entry *entry = entries->pdata[i];
+        g_autoptr(GArray) queues = entry_numbers(entry, "queues");
+        bool gone = false;
+
+        for (guint k = 0; k < queues->len; k++) {
+            gone |= numbers_contain(lease->nic_queues,
+                                    g_array_index(queues, uint32_t, k));
+        }
+        if (gone && entry_int(entry, "ifindex", 0) == lease->nic.ifindex &&
+            !entry_remove(entry, errp)) {
+            return false;
+        }
+    }
+    return entries != NULL;
 }
 
 static bool make_lease(const Tool *tool, Lease *lease, Journal *journal,
@@ -427,7 +500,8 @@ static bool find_made(const Tool *tool, Lease *lease, Journal *journal,
         Entry *entry = entries->pdata[i];
         g_autoptr(GArray) queues = entry_numbers(entry, "queues");
         g_autofree char *text = options_queues_text(queues);
-        Queue holder;
+        int32_t nsid;
+        Link link;
         bool same_name = lease->name &&
             !strcmp(lease->name, entry_string(entry, "name")) &&
             target == (uint64_t)entry_int(entry, "target", 0);
@@ -445,9 +519,9 @@ static bool find_made(const Tool *tool, Lease *lease, Journal *journal,
                                                          0))) {
             continue;
         }
-        if (!find_holder(entry, &holder)) {
-            /* Deleted by somebody else, or with its namespace */
-            if (!tool->dry_run && !entry_remove(entry, errp)) {
+        if (!find_netkit(entry, &link, &nsid)) {
+            /* Gone by itself, or with its namespace; or who knows where */
+            if (!tool->dry_run && lease->nic.up && !entry_remove(entry, errp)) {
                 return false;
             }
             continue;
@@ -643,7 +717,8 @@ bool lease_main(Tool *tool, int argc, char **argv, GError **errp)
                       lease.netns ? " in namespace " : "", lease.netns ?: "");
             return true;
         }
-        if (!make_lease(tool, &lease, journal, &entry, errp)) {
+        if (!forget_gone(&lease, journal, errp) ||
+            !make_lease(tool, &lease, journal, &entry, errp)) {
             return false;
         }
     }

@@ -190,3 +190,16 @@ char *netns_name(int32_t nsid)
     }
     return label ?: g_strdup_printf("with number %d", nsid);
 }
+
+uint64_t netns_inode(int32_t nsid)
+{
+    g_autofree char *label = NULL;
+    int fd = find_nsid(nsid, &label);
+    struct stat st = { 0 };
+
+    if (fd >= 0) {
+        fstat(fd, &st);
+        close(fd);
+    }
+    return st.st_ino;
+}

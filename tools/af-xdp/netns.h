@@ -43,4 +43,10 @@ int netns_enter_nsid(int32_t nsid);
 /* netns_name: what to call the namespace with number @nsid, to be freed. */
 char *netns_name(int32_t nsid);
 
+/*
+ * netns_inode: what netns_open() gives for the namespace with number @nsid; 0
+ * if it is not found.
+ */
+uint64_t netns_inode(int32_t nsid);
+
 #endif /* AF_XDP_TOOL_NETNS_H */

@@ -12,9 +12,19 @@
 #define AF_XDP_TOOL_UNDO_H
 
 #include "journal.h"
+#include "link.h"
 
-/* Delete the netkit device. */
+/*
+ * Delete the netkit device, if it is the one that was made; another one that
+ * has the queues now is left alone.
+ */
 bool lease_undo(const Tool *tool, Entry *entry, GError **errp);
+
+/*
+ * lease_is: is @link the device that the lease @entry describes?
+ * @netns: the inode of the namespace it is in; 0: not known
+ */
+bool lease_is(const Entry *entry, const Link *link, uint64_t netns);
 
 /* Detach the VM, and the program if it was the last. */
 bool attach_undo(const Tool *tool, Entry *entry, GError **errp);

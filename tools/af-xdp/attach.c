@@ -563,7 +563,7 @@ bool attach_main(Tool *tool, int argc, char **argv, GError **errp)
         return false;
     }
     journal = journal_open(tool, tool->dry_run, errp);
-    if (!journal || !undo_unfinished(tool, journal, errp) ||
+    if (!journal || !undo_unfinished(tool, journal, attach.nic.ifindex, errp) ||
         !check_leases(&attach, errp)) {
         return false;
     }
@@ -630,7 +630,7 @@ bool detach_main(Tool *tool, int argc, char **argv, GError **errp)
         return false;
     }
     journal = journal_open(tool, tool->dry_run, errp);
-    if (!journal || !undo_unfinished(tool, journal, errp)) {
+    if (!journal || !undo_unfinished(tool, journal, attach.nic.ifindex, errp)) {
         return false;
     }
     host = open_clean(tool, attach.nic.name, attach.nic.ifindex, &err);

@@ -690,8 +690,8 @@ bool lease_main(Tool *tool, int argc, char **argv, GError **errp)
         return false;
     }
     journal = journal_open(tool, tool->dry_run, errp);
-    if (!journal || !undo_unfinished(tool, journal, errp) ||
-        !link_query(nic, &lease.nic, errp) ||
+    if (!journal || !link_query(nic, &lease.nic, errp) ||
+        !undo_unfinished(tool, journal, lease.nic.ifindex, errp) ||
         !find_made(tool, &lease, journal, &entry, errp)) {
         return false;
     }

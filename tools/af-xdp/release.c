@@ -45,7 +45,8 @@ bool undo_entry(const Tool *tool, Entry *entry, GError **errp)
     return true;
 }
 
-bool undo_unfinished(const Tool *tool, Journal *journal, GError **errp)
+bool undo_unfinished(const Tool *tool, Journal *journal, int ifindex,
+                     GError **errp)
 {
     g_autoptr(GPtrArray) entries = NULL;
 
@@ -55,6 +56,7 @@ bool undo_unfinished(const Tool *tool, Journal *journal, GError **errp)
     entries = journal_entries(journal, NULL, errp);
     for (guint i = 0; entries && i < entries->len; i++) {
         Entry *entry = entries->pdata[i];
+        GError *err = NULL;
 
         if (entry_is_complete(entry)) {
             continue;
@@ -62,9 +64,15 @@ bool undo_unfinished(const Tool *tool, Journal *journal, GError **errp)
         tool_note(tool, "a run before this one did not end: undoing its %s on "
                   "'%s'", entry_string(entry, "kind"),
                   entry_string(entry, "nic"));
-        if (!undo_entry(tool, entry, errp)) {
+        if (undo_entry(tool, entry, &err)) {
+            continue;
+        }
+        if (entry_int(entry, "ifindex", 0) == ifindex) {
+            g_propagate_error(errp, err);
             return false;
         }
+        /* No reason to serve no other NIC */
+        tool_warn(tool, err);
     }
     return entries != NULL;
 }

@@ -498,7 +498,7 @@ bool steer_main(Tool *tool, int argc, char **argv, GError **errp)
         return false;
     }
     journal = journal_open(tool, tool->dry_run, errp);
-    if (!journal || !undo_unfinished(tool, journal, errp)) {
+    if (!journal || !undo_unfinished(tool, journal, steer.nic.ifindex, errp)) {
         return false;
     }
     return undo ? undo_all(tool, &steer, journal, errp)

@@ -38,8 +38,13 @@ bool steer_undo(const Tool *tool, Entry *entry, GError **errp);
  */
 bool undo_entry(const Tool *tool, Entry *entry, GError **errp);
 
-/* undo_unfinished: undo what runs that were killed have left. */
-bool undo_unfinished(const Tool *tool, Journal *journal, GError **errp);
+/*
+ * undo_unfinished: undo what runs that were killed have left, on all NICs.
+ * @ifindex: the NIC that is to be worked on
+ * Returns false with @errp set if that fails there; elsewhere it is a warning.
+ */
+bool undo_unfinished(const Tool *tool, Journal *journal, int ifindex,
+                     GError **errp);
 
 /* What the result's -netdev needs to know */
 typedef struct NetdevLine {

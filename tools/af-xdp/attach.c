@@ -136,10 +136,17 @@ static Host *open_clean(const Tool *tool, const char *nic, int ifindex,
 
 bool attach_undo(const Tool *tool, Entry *entry, GError **errp)
 {
+    char name[IF_NAMESIZE];
     GError *err = NULL;
     g_autoptr(Host) host = open_clean(tool, entry_string(entry, "nic"),
                                       entry_int(entry, "ifindex", 0), &err);
 
+    if (err && g_error_matches(err, AF_XDP_ERROR, EEXIST) &&
+        !if_indextoname(entry_int(entry, "ifindex", 0), name)) {
+        /* It has taken everything along; its successor's is not ours. */
+        g_error_free(err);
+        return tool->dry_run || entry_remove(entry, errp);
+    }
     if (err) {
         g_propagate_error(errp, err);
         return false;

@@ -375,6 +375,27 @@ static void test_netdev(void)
                    "inhibit=on,map-path=/m,map-start-index=6");
 }
 
+/* Whoever has the device chooses its name: no option comes of it. */
+static void test_netdev_names(void)
+{
+    g_autoptr(GArray) q = numbers("1"), k = numbers("4");
+    NetdevLine line = {
+        .ifname = "x,queues=8", .map = "/a,b", .queues = q, .keys = k,
+    };
+    g_auto(GStrv) lines = netdev_lines(&line);
+    g_auto(GStrv) none = NULL;
+    g_autofree char *plain = tool_plain("a\033[2J\n\177\303\274");
+
+    g_assert_cmpstr(lines[0], ==,
+                    "af-xdp,id=net0,ifname=x,,queues=8,queue-start=1,"
+                    "inhibit=on,map-path=/a,,b,map-start-index=4");
+    g_assert_null(lines[1]);
+    line.ifname = "x\n-monitor";
+    none = netdev_lines(&line);
+    g_assert_null(none[0]);
+    g_assert_cmpstr(plain, ==, "a\\x1b[2J\n\\x7f\303\274");
+}
+
 typedef struct Fixture {
     Tool tool;
 } Fixture;
@@ -608,7 +629,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tool/rss/without", test_rss);
     g_test_add_func("/tool/rss/base", test_rss_base);
     g_test_add_func("/tool/flow", test_flow);
-    g_test_add_func("/tool/netdev", test_netdev);
+    g_test_add_func("/tool/netdev/lines", test_netdev);
+    g_test_add_func("/tool/netdev/names", test_netdev_names);
     g_test_add_func("/tool/bound", test_bound);
     g_test_add("/tool/journal/entry", Fixture, NULL, set_up, test_journal,
                tear_down);

@@ -440,6 +440,10 @@ static void print_attach(const Tool *tool, const Attach *attach, Host *host)
 
     find_guest_side(attach, queues, &line, theirs, keys, &link);
     lines = netdev_lines(&line);
+    if (!*lines) {
+        tool_note(tool, "the name '%s' has control characters: no -netdev for "
+                  "it", line.ifname);
+    }
     tool_say(tool, "'%s' runs XDP program id %u in %s mode", attach->nic.name,
              host->prog_id, host->native ? "native" : "skb");
     tool_say(tool, "queues %s lead to VM '%s', map %s", text, attach->vm,

@@ -572,6 +572,10 @@ static void print_lease(const Tool *tool, const Entry *entry)
     mac = options_mac_text(link.mac);
     line.ifname = link.name;
     lines = netdev_lines(&line);
+    if (!*lines) {
+        tool_note(tool, "the name '%s' has control characters: no -netdev for "
+                  "it", line.ifname);
+    }
 
     tool_say(tool, "netkit device '%s', ifindex %d, address %s, MTU %u%s%s%s",
              link.name, link.ifindex, mac, link.mtu,

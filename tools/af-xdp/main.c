@@ -7,7 +7,6 @@
 #include "qemu/osdep.h"
 #include <locale.h>
 #include "tool.h"
-#include "net/af-xdp-error.h"
 
 static const struct {
     const char *name;
@@ -125,14 +124,9 @@ int main(int argc, char **argv)
     g_free(tool.bpffs);
     if (!done) {
         bool usage = err->domain == TOOL_USAGE;
-        g_autofree char *message = NULL;
-        const char *hint;
+        g_autofree char *text = tool_plain(err->message);
 
-        af_xdp_error_split(err, &message, &hint);
-        fprintf(stderr, "%s: %s\n", TOOL_NAME, message);
-        if (hint) {
-            fprintf(stderr, "%s\n", hint);
-        }
+        fprintf(stderr, "%s: %s\n", TOOL_NAME, text);
         g_error_free(err);
         return usage ? TOOL_EXIT_USAGE : TOOL_EXIT_FAILURE;
     }

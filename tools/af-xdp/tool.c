@@ -86,12 +86,27 @@ bool tool_parse(Tool *tool, const GOptionEntry *entries, const char *synopsis,
 static void print_line(FILE *out, const char *prefix, const char *fmt,
                        va_list ap) G_GNUC_PRINTF(3, 0);
 
+char *tool_plain(const char *text)
+{
+    GString *plain = g_string_new(NULL);
+
+    for (; *text; text++) {
+        if (g_ascii_iscntrl(*text) && *text != '\n') {
+            g_string_append_printf(plain, "\\x%02x", (guchar)*text);
+        } else {
+            g_string_append_c(plain, *text);
+        }
+    }
+    return g_string_free(plain, FALSE);
+}
+
 static void print_line(FILE *out, const char *prefix, const char *fmt,
                        va_list ap)
 {
-    fputs(prefix, out);
-    vfprintf(out, fmt, ap);
-    fputc('\n', out);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    g_autofree char *plain = tool_plain(text);
+
+    fprintf(out, "%s%s\n", prefix, plain);
 }
 
 bool tool_step(const Tool *tool, const char *fmt, ...)

@@ -72,6 +72,12 @@ void tool_note(const Tool *tool, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* tool_say: a line of the result; not with --json or --quiet */
 void tool_say(const Tool *tool, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/*
+ * tool_plain: @text without control characters other than newlines, for a
+ * terminal: names of devices may have any. To be freed.
+ */
+char *tool_plain(const char *text);
+
 /* tool_json: the result as JSON, with --json; takes @object. */
 void tool_json(const Tool *tool, JsonObject *object);
 

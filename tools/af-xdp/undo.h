@@ -56,7 +56,8 @@ typedef struct NetdevLine {
 
 /*
  * netdev_lines: the -netdev options for a guest. One for each run of queues
- * that has no gap, neither in the interface nor in the map.
+ * that has no gap, neither in the interface nor in the map. None if a name has
+ * control characters: whoever has the device chooses its name.
  * Returns a list, to be freed.
  */
 char **netdev_lines(const NetdevLine *line);

@@ -264,6 +264,28 @@ static bool add_flow(const Tool *tool, const Steer *steer, Entry *entry,
     return nic_add_rule(tool, entry, steer->nic.name, &rule, words, errp);
 }
 
+/* What is steered already: for this VM, or for none yet? */
+static bool claim(const Steer *steer, const char *queues, Entry *entry,
+                  GError **errp)
+{
+    const char *vm = entry_string(entry, "vm");
+    g_autofree char *hint = NULL;
+
+    if (!steer->vm || !strcmp(steer->vm, vm)) {
+        return true;
+    }
+    if (!*vm) {
+        json_object_set_string_member(entry->data, "vm", steer->vm);
+        return true;
+    }
+    hint = g_strdup_printf("'qemu-af-xdp steer %s --undo --queues %s' first.",
+                           steer->nic.name, queues);
+    af_xdp_error_set(errp, EBUSY, hint,
+                     "queues %s of '%s' are steered for VM '%s'", queues,
+                     steer->nic.name, vm);
+    return false;
+}
+
 /* The steering of the same queues, by a run before this one; or a new one */
 static bool find_entry(const Steer *steer, Journal *journal, Entry **found,
                        GError **errp)
@@ -286,7 +308,7 @@ static bool find_entry(const Steer *steer, Journal *journal, Entry **found,
         }
         if (!strcmp(text, other)) {
             *found = entry_copy(entry);
-            return true;
+            return claim(steer, text, *found, errp);
         }
         for (guint k = 0; k < queues->len; k++) {
             uint32_t queue = g_array_index(queues, uint32_t, k);
@@ -432,8 +454,8 @@ static bool run_steer(const Tool *tool, Steer *steer, Journal *journal,
 {
     g_autoptr(Entry) entry = NULL;
 
-    if (!nic_check_queues(steer->nic.name, steer->queues, errp) ||
-        !find_entry(steer, journal, &entry, errp)) {
+    if (!find_entry(steer, journal, &entry, errp) ||
+        !nic_check_queues(steer->nic.name, steer->queues, errp)) {
         return false;
     }
     if (tool->dry_run) {

@@ -273,6 +273,9 @@ static void test_options(void)
     BAD(MARK_LINE, ("no iothread 'iothread3'", "<iothreads>"),
         .mark = "<af-xdp:interface dev='veth0' iothread='3'/>",
         .memory = "<iothreads>2</iothreads>");
+    BAD(MARK_LINE, ("no iothread '1x'"),
+        .mark = "<af-xdp:interface dev='veth0' iothread='1x'/>",
+        .memory = "<iothreads>2</iothreads>");
     BAD(MARK_LINE, ("hotplug='maybe'"),
         .mark = "<af-xdp:interface dev='veth0' hotplug='maybe'/>");
 }

@@ -199,7 +199,8 @@ static bool has_iothread(const Source *source, const xmlNode *cmdline,
     const xmlNode *ids = xml_child(source->root, NULL, "iothreadids");
     const char *number = id + strlen("iothread");
 
-    if (g_str_has_prefix(id, "iothread") && g_ascii_isdigit(*number)) {
+    if (g_str_has_prefix(id, "iothread") && *number &&
+        !number[strspn(number, "0123456789")]) {
         g_autofree char *text = count ? xml_content(count) : g_strdup("0");
         int left = atoi(text);
 
@@ -239,9 +240,7 @@ static bool check_iothreads(const Source *source, const xmlNode *cmdline,
                             const Nic *nic, GError **errp)
 {
     for (int i = 0; nic->options.iothreads && nic->options.iothreads[i]; i++) {
-        const char *name = nic->options.iothreads[i];
-        g_autofree char *id = g_ascii_isdigit(*name) ?
-            g_strconcat("iothread", name, NULL) : g_strdup(name);
+        g_autofree char *id = iothread_id(nic->options.iothreads[i]);
 
         if (!has_iothread(source, cmdline, id)) {
             return domain_error(errp, nic->mark->line, "Write <iothreads>N"

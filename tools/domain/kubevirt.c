@@ -199,7 +199,7 @@ static void attribute(GString *out, const char *name, const char *value)
 }
 
 /* The mark for @wanted, to stand in its <interface>. */
-static char *mark_text(const Wanted *wanted, JsonObject *vmi, GError **errp)
+static char *mark_text(const Wanted *wanted, GError **errp)
 {
     GString *out = g_string_new("<" MARK_PREFIX ":interface xmlns:" MARK_PREFIX
                                 "='" MARK_NS "'");
@@ -430,7 +430,7 @@ static bool mark_one(Source *source, JsonObject *vmi, const Wanted *wanted,
 {
     xmlNode *devices = xml_child(source->root, NULL, "devices");
     xmlNode *interface = find_interface(source, wanted->name);
-    g_autofree char *mark = mark_text(wanted, vmi, errp);
+    g_autofree char *mark = mark_text(wanted, errp);
     g_autofree char *text = NULL;
 
     if (!mark) {

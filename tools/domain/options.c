@@ -313,18 +313,22 @@ void option_append(GString *out, const char *name, const char *value)
     }
 }
 
-/* libvirt's iothread 1 is the object "iothread1". */
+char *iothread_id(const char *name)
+{
+    bool number = *name && !name[strspn(name, "0123456789")];
+
+    return g_strconcat(number ? "iothread" : "", name, NULL);
+}
+
 static char *iothread_ids(const char *value)
 {
     g_auto(GStrv) ids = g_strsplit(value, ":", -1);
 
     for (int i = 0; ids[i]; i++) {
-        if (*ids[i] && !ids[i][strspn(ids[i], "0123456789")]) {
-            char *id = g_strconcat("iothread", ids[i], NULL);
+        char *id = iothread_id(ids[i]);
 
-            g_free(ids[i]);
-            ids[i] = id;
-        }
+        g_free(ids[i]);
+        ids[i] = id;
     }
     return g_strjoinv(":", ids);
 }

@@ -62,6 +62,12 @@ bool mark_options_check(const MarkOptions *options, AfXdpOptions *out,
  */
 void mark_options_netdev(const MarkOptions *options, GString *out);
 
+/*
+ * iothread_id: the id of the object that @name means; a number is libvirt's
+ * thread of that number. To be freed with g_free().
+ */
+char *iothread_id(const char *name);
+
 /* option_kind: what is the attribute @name? */
 OptionKind option_kind(const char *name);
 

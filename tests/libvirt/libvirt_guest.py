@@ -59,8 +59,8 @@ def copy_guest(images, directory):
     return copies
 
 
-def domain_xml(name, guest, directory, *, accel='tcg', marks=(),
-               interfaces='', devices='', memory='', memory_mib=512):
+def domain_xml(name, guest, directory, *, accel='tcg', emulator=EMULATOR,
+               marks=(), interfaces='', devices='', memory='', memory_mib=512):
     """
     A domain's XML.
 
@@ -94,7 +94,7 @@ def domain_xml(name, guest, directory, *, accel='tcg', marks=(),
   <cpu mode='{"host-passthrough" if kvm else "maximum"}'/>
   <on_reboot>destroy</on_reboot>
   <devices>
-    <emulator>{EMULATOR}</emulator>{interfaces}
+    <emulator>{emulator}</emulator>{interfaces}
     <controller type='usb' model='none'/>
     <serial type='file'>
       <source path='{directory}/{name}-console.log'/>

@@ -5,6 +5,9 @@
 """
 The host prepares program and map.  QEMU then needs CAP_NET_RAW for a pinned
 map, and nothing for sockets that are given to it.
+
+It is run as the user that libvirt has for it, without capabilities except those
+that its file has.
 """
 
 import os
@@ -12,19 +15,18 @@ from pathlib import Path
 import re
 import resource
 import shutil
+import subprocess
 import sys
 
-from libvirt_daemon import HERE, DaemonError
+from libvirt_daemon import EMULATOR, HERE, DaemonError
 from libvirt_guest import MACS, interface_xml
 from libvirt_testcase import NAME, LibvirtTestCase, can_raise_limit
 
 # What libvirtd itself cannot do without
 BASE = ('chown', 'dac_override', 'fowner', 'kill', 'setuid', 'setgid',
         'setpcap', 'sys_nice', 'sys_ptrace')
-AS_ROOT = ('user = "root"', 'group = "root"',
-           'clear_emulator_capabilities = 0', 'namespaces = []')
 # Numbers in include/uapi/linux/capability.h
-NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN, BPF = 12, 13, 14, 21, 39
+NET_ADMIN, NET_RAW, IPC_LOCK, BPF = 12, 13, 14, 39
 PORT = ("<controller type='pci' index='1' model='pcie-root-port'/>")
 
 
@@ -47,15 +49,31 @@ class LibvirtPrivilege(LibvirtTestCase):
                  if name.startswith('vm-')]
         return f'{path}/{name}'
 
-    def capabilities(self):
-        """The numbers of those that QEMU has, and may ever get."""
+    def emulator(self, *capabilities):
+        """A copy of QEMU whose file has these."""
+        name = 'qemu-with-' + '-'.join(capabilities)
+        copy = Path(os.environ['QEMU_BUILD_ROOT'], name)
+        shutil.copy(self.qemu_bin, copy)
+        self.addCleanup(copy.unlink)
+        done = subprocess.run(['setcap', ','.join(f'cap_{name}' for name
+                                                  in capabilities) + '+ep',
+                               copy], check=False, capture_output=True,
+                              text=True)
+        if done.returncode:
+            self.skipTest(f'setcap: {done.stderr}')
+        return str(Path(EMULATOR).parent / name)
+
+    def check_capabilities(self, expected):
+        """The process has these, and can get no others."""
         status = Path(f'/proc/{self.daemon.qemu_pid(NAME)}/status').read_text(
             encoding='ascii')
-        found = set()
-        for field in ('CapEff', 'CapPrm', 'CapBnd'):
-            mask = int(re.search(rf'{field}:\s+(\w+)', status)[1], 16)
-            found |= {number for number in range(64) if mask >> number & 1}
-        return found
+        mask = 0
+        for field in ('CapEff', 'CapPrm', 'CapInh', 'CapAmb'):
+            mask |= int(re.search(rf'{field}:\s+(\w+)', status)[1], 16)
+        held = {number for number in range(64) if mask >> number & 1}
+        self.assertEqual(held, expected)
+        self.assertRegex(status, r'NoNewPrivs:\s+1')
+        self.assertNotRegex(status, r'Uid:\s+0')
 
     def check_traffic(self):
         self.guest.wait_ready()
@@ -64,62 +82,95 @@ class LibvirtPrivilege(LibvirtTestCase):
         self.ping_both_ways()
         self.tcp_both_ways(1 << 20)
 
-    def map_domain(self, path):
+    def map_domain(self, path, **parts):
         """A domain that takes its packets by a pinned map."""
         return self.domain(
             marks=[{'dev': 'vethq', 'inhibit': 'on', 'map-path': path,
                     'map-start-index': 0}],
-            interfaces=interface_xml(0))
+            interfaces=interface_xml(0), **parts)
+
+    def start_unprivileged(self):
+        """libvirt's defaults"""
+        self.start_daemon()
+        # Its user is in no group that may use KVM.
+        self.accel = 'tcg'
 
     def test_pinned_map(self):
         """A pinned map, and no capability but for sockets."""
-        self.start_daemon(*AS_ROOT,
-                          capabilities=(*BASE, 'ipc_lock', 'net_raw'))
-        self.convert(self.map_domain(self.prepare()))
+        self.start_unprivileged()
+        emulator = self.emulator('net_raw', 'ipc_lock')
+        path = self.prepare('--pin-owner', 'libvirt-qemu:libvirt-qemu',
+                            '--pin-mode', '0600')
+        self.convert(self.map_domain(path, emulator=emulator))
         self.begin()
-        held = self.capabilities()
-        self.assertIn(NET_RAW, held)
-        self.assertFalse(held & {NET_ADMIN, SYS_ADMIN, BPF}, held)
+        self.check_capabilities({NET_RAW, IPC_LOCK})
         self.check_traffic()
         queue, = self.guest.queues('hostua-lan0')
         self.assertEqual(queue['program'], 'inhibited (map-path)')
         self.daemon.virsh('destroy', NAME)
 
-    def test_pinned_map_refused(self):
-        """Without that capability it is said what is missing."""
-        self.start_daemon(*AS_ROOT, capabilities=(*BASE, 'ipc_lock'))
-        self.convert(self.map_domain(self.prepare()))
+    def test_own_program(self):
+        """QEMU loads its own program, without being root."""
+        self.start_unprivileged()
+        emulator = self.emulator('net_admin', 'net_raw', 'ipc_lock', 'bpf')
+        self.convert(self.domain(marks=[{'dev': 'vethq'}],
+                                 interfaces=interface_xml(0),
+                                 emulator=emulator))
+        self.begin()
+        self.check_capabilities({NET_ADMIN, NET_RAW, IPC_LOCK, BPF})
+        self.check_traffic()
+        self.daemon.virsh('destroy', NAME)
+        self.assertEqual(self.network.wait_for_no_program(), [])
+
+    def start_refused(self, text):
+        """Define and start a domain in vain; what was said."""
+        self.convert(text)
         with self.assertRaises(DaemonError) as caught:
             self.begin()
-        self.assertIn("cannot open an AF_XDP socket on 'vethq'",
-                      str(caught.exception))
-        self.assertIn('not permitted', str(caught.exception))
+        self.daemon.virsh('undefine', NAME)
+        return str(caught.exception)
 
-    def start_for_sockets(self):
-        """A libvirtd whose QEMUs may do nothing but lock memory."""
+    def test_pinned_map_refused(self):
+        """Without the capability, or the map, it is said what is missing."""
+        self.start_unprivileged()
+        path = self.prepare('--pin-owner', 'libvirt-qemu:libvirt-qemu',
+                            '--pin-mode', '0600')
+        said = self.start_refused(self.map_domain(path))
+        self.assertIn("cannot open an AF_XDP socket on 'vethq'", said)
+        self.assertIn('not permitted', said)
+        self.daemon.inside('chown', '0:0', path)
+        emulator = self.emulator('net_raw', 'ipc_lock')
+        said = self.start_refused(self.map_domain(path, emulator=emulator))
+        self.assertIn(f"cannot open pinned map '{path}'", said)
+
+    def test_container(self):
+        """A libvirtd that has few capabilities itself, with QEMU as root."""
+        self.start_daemon('user = "root"', 'group = "root"',
+                          'clear_emulator_capabilities = 0', 'namespaces = []',
+                          capabilities=(*BASE, 'ipc_lock', 'net_raw'))
+        self.convert(self.map_domain(self.prepare()))
+        self.begin()
+        self.check_traffic()
+        self.daemon.virsh('destroy', NAME)
+
+    def test_sockets(self):
+        """Sockets that somebody else has opened; libvirt passes them on."""
+        parts, expected = {}, set()
         if can_raise_limit():
-            # libvirt's default: a user of its own, without capabilities
             before = resource.getrlimit(resource.RLIMIT_MEMLOCK)
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 30, 1 << 30))
             self.addCleanup(resource.setrlimit, resource.RLIMIT_MEMLOCK,
                             before)
-            self.start_daemon()
-            return set()
-        self.log.info('the limit of locked memory cannot be raised here: '
-                      'QEMU gets CAP_IPC_LOCK')
-        self.start_daemon(*AS_ROOT, capabilities=(*BASE, 'ipc_lock'))
-        return {IPC_LOCK}
-
-    def test_sockets(self):
-        """Sockets that somebody else has opened; libvirt passes them on."""
-        allowed = self.start_for_sockets()
+        else:
+            self.log.info('the limit of locked memory cannot be raised here')
+            parts, expected = {'emulator': self.emulator('ipc_lock')}, {
+                IPC_LOCK}
+        self.start_unprivileged()
         path = self.prepare()
-        self.define(self.domain(devices=PORT))
+        self.define(self.domain(devices=PORT, **parts))
         # It waits for its network card before it runs.
         self.begin('--paused')
-        held = self.capabilities()
-        self.assertFalse(held & ({NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN,
-                                  BPF} - allowed), held)
+        self.check_capabilities(expected)
         self.daemon.inside(sys.executable, HERE / 'pass_sockets.py',
                            self.daemon.uri, NAME, path, '0', '1')
         self.guest.qmp('netdev_add', {

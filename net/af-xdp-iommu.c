@@ -97,3 +97,22 @@ AfXdpIommu af_xdp_iommu_of_any(const char *sysfs, char **name)
     }
     return AF_XDP_IOMMU_NO;
 }
+
+char *af_xdp_iommu_refuse(const AfXdpDevice *info)
+{
+    g_autofree char *other = NULL;
+
+    switch (info->is_netkit ? af_xdp_iommu_of_any("/sys", &other)
+                            : af_xdp_iommu_of("/sys", info->bus)) {
+    case AF_XDP_IOMMU_NO:
+        return NULL;
+    case AF_XDP_IOMMU_YES:
+        return g_strdup_printf("the host's IOMMU translates what the NIC%s%s "
+                               "accesses: boot the host with 'iommu=pt'%s",
+                               other ? ", which may be " : "", other ?: "",
+                               other ? "" : ", or use 'force-copy=on'");
+    default:
+        return g_strdup("/sys does not tell whether the host's IOMMU "
+                        "translates what the NIC accesses: mount sysfs there");
+    }
+}

@@ -396,29 +396,6 @@ static void say_why_not(AfXdpNetdev *dev)
 }
 
 /*
- * Why the device cannot be given guest memory page by page, or NULL. The NIC
- * behind a netkit device cannot be seen: then what goes for all NICs counts.
- */
-static char *refuse_device(const AfXdpDevice *info)
-{
-    g_autofree char *other = NULL;
-
-    switch (info->is_netkit ? af_xdp_iommu_of_any("/sys", &other)
-                            : af_xdp_iommu_of("/sys", info->bus)) {
-    case AF_XDP_IOMMU_NO:
-        return NULL;
-    case AF_XDP_IOMMU_YES:
-        return g_strdup_printf("the host's IOMMU translates what the NIC%s%s "
-                               "accesses: boot the host with 'iommu=pt'%s",
-                               other ? ", which may be " : "", other ?: "",
-                               other ? "" : ", or use 'force-copy=on'");
-    default:
-        return g_strdup("/sys does not tell whether the host's IOMMU "
-                        "translates what the NIC accesses: mount sysfs there");
-    }
-}
-
-/*
  * In skb mode several processors may receive for one queue. Until Linux 6.15
  * two sockets on its rings had a lock each.
  */
@@ -502,7 +479,7 @@ static char *prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
                                   AF_XDP_RX_ROOM - AF_XDP_FRAME_OVERHEAD);
     }
     if (!why_not) {
-        why_not = driver ? refuse_device(&info) : refuse_mode(dev);
+        why_not = driver ? af_xdp_iommu_refuse(&info) : refuse_mode(dev);
     }
     if (!why_not && driver && dev->opts.mac_filter) {
         /* The guest could change it under the host's eyes. */

@@ -14,6 +14,7 @@
 #define NET_AF_XDP_IOMMU_H
 
 #include <glib.h>
+#include "net/af-xdp-device.h"
 
 typedef enum AfXdpIommu {
     AF_XDP_IOMMU_NO,        /* nothing is translated */
@@ -40,5 +41,12 @@ AfXdpIommu af_xdp_iommu_of(const char *sysfs, const char *bus);
  * and may be one.
  */
 AfXdpIommu af_xdp_iommu_of_any(const char *sysfs, char **name);
+
+/*
+ * af_xdp_iommu_refuse: why the device cannot be given guest memory page by
+ * page, to be freed, or NULL. The NIC behind a netkit device cannot be seen:
+ * then what goes for all NICs counts.
+ */
+char *af_xdp_iommu_refuse(const AfXdpDevice *info);
 
 #endif /* NET_AF_XDP_IOMMU_H */

@@ -189,19 +189,36 @@ AfXdpCopy *af_xdp_open_queue(AfXdpNetdev *dev, const AfXdpDevice *info,
 
 /* --- Again --- */
 
-static bool queue_again(AfXdpState *s, const AfXdpDevice *info, GError **errp)
+bool af_xdp_open_socket(AfXdpState *s, int ifindex, uint32_t frame_max,
+                        uint32_t patience, GError **errp)
 {
+    EbpfAfXdp *prog = s->dev->prog;
     AfXdpMove move = {
-        .ifname = info->name,
-        .ifindex = info->ifindex,
-        .frame_max = info->mtu + AF_XDP_FRAME_OVERHEAD,
-        .patience = AGAIN_PATIENCE_MS,
+        .ifname = s->dev->ifname,
+        .ifindex = ifindex,
+        .frame_max = frame_max,
+        .patience = patience,
     };
 
+    if (!af_xdp_copy_move(s->copy, &move, errp)) {
+        return false;
+    }
+    if (prog && !ebpf_af_xdp_set_socket(prog, s->nc.queue_index,
+                                        af_xdp_copy_socket(s->copy)->fd,
+                                        errp)) {
+        /* The entry is another's, and must not be cleared at the end. */
+        af_xdp_copy_close(s->copy);
+        return false;
+    }
+    return true;
+}
+
+static bool queue_again(AfXdpState *s, const AfXdpDevice *info, GError **errp)
+{
     af_xdp_copy_set_bind(s->copy, bind_of(s->dev, info));
-    return af_xdp_copy_move(s->copy, &move, errp) &&
-           ebpf_af_xdp_set_socket(s->dev->prog, s->nc.queue_index,
-                                  af_xdp_copy_socket(s->copy)->fd, errp);
+    return af_xdp_open_socket(s, info->ifindex,
+                              info->mtu + AF_XDP_FRAME_OVERHEAD,
+                              AGAIN_PATIENCE_MS, errp);
 }
 
 bool af_xdp_open_again(AfXdpNetdev *dev, const AfXdpDevice *info,

@@ -12,6 +12,7 @@
 #include "net/af-xdp-blocks.h"
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-iommu.h"
+#include "net/af-xdp-open.h"
 #include "net/af-xdp-ram.h"
 #include "net/af-xdp-window.h"
 #include "qapi/error.h"
@@ -253,9 +254,10 @@ static bool set_socket(AfXdpState *s, int fd, bool replace)
     return true;
 }
 
-static bool set_base(AfXdpState *s)
+static bool reopen(AfXdpState *s, uint32_t patience, GError **errp)
 {
-    return set_socket(s, af_xdp_copy_base_fd(s->copy), false);
+    return af_xdp_open_socket(s, s->dev->ram->ifindex, s->dev->ram->frame_max,
+                              patience, errp);
 }
 
 /*
@@ -264,24 +266,16 @@ static bool set_base(AfXdpState *s)
  */
 static bool move_away(AfXdpState *s)
 {
-    AfXdpRam *ram = s->dev->ram;
-    AfXdpMove move = {
-        .ifname = s->dev->ifname,
-        .ifindex = ram->ifindex,
-        .frame_max = ram->frame_max,
-        .patience = RELEASE_PATIENCE_MS,
-    };
     GError *gerr = NULL;
     bool busy;
 
-    ram->moved[s->nc.queue_index] = false;
+    s->dev->ram->moved[s->nc.queue_index] = false;
     if (s->dev->gone) {
         /* The kernel let go of all memory before it said so. */
         af_xdp_copy_close(s->copy);
         return true;
     }
-    if (af_xdp_copy_move(s->copy, &move, &gerr)) {
-        set_base(s);
+    if (reopen(s, RELEASE_PATIENCE_MS, &gerr)) {
         return true;
     }
     busy = gerr->code == EBUSY;
@@ -342,9 +336,10 @@ static char *move_all(AfXdpNetdev *dev)
     int64_t start = g_get_monotonic_time();
 
     for (uint32_t i = 0; i < dev->n_queues; i++) {
-        char *why_not = move_there(dev->queues[i]);
+        AfXdpState *s = dev->queues[i];
+        char *why_not = move_there(s);
 
-        if (!why_not && !set_base(dev->queues[i])) {
+        if (!why_not && !set_socket(s, af_xdp_copy_base_fd(s->copy), false)) {
             why_not = g_strdup("the program's map takes no socket");
         }
         if (why_not) {

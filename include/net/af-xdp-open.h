@@ -57,6 +57,19 @@ bool af_xdp_open_again(AfXdpNetdev *dev, const AfXdpDevice *info,
                        GError **errp);
 
 /*
+ * af_xdp_open_socket: give queue @s another socket, on memory of its own.
+ * @ifindex: of the interface.
+ * @frame_max: longest frame expected, in bytes.
+ * @patience: ms to wait for a queue that is busy.
+ * @errp: set on failure; the queue has no socket then. EEXIST: a pinned map's
+ *        entry is another socket's.
+ *
+ * No worker may be using the queue.
+ */
+bool af_xdp_open_socket(AfXdpState *s, int ifindex, uint32_t frame_max,
+                        uint32_t patience, GError **errp);
+
+/*
  * af_xdp_open_close: the interface is gone: close the sockets, detach our
  * program. A map of somebody else stays open.
  */

@@ -198,7 +198,8 @@ bool af_xdp_copy_move(AfXdpCopy *c, const AfXdpMove *move, GError **errp)
         .rx_size = RING_SIZE,
         .tx_size = RING_SIZE,
         .frame_max = move->frame_max,
-        .bind = move->copy_mode ? AF_XDP_BIND_COPY : c->bind,
+        .bind = move->copy_mode && c->bind != AF_XDP_BIND_ZERO_COPY ?
+                AF_XDP_BIND_COPY : c->bind,
         .patience = move->patience,
         .share = move->share ? move->share->sock : NULL,
     };

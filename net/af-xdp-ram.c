@@ -429,6 +429,16 @@ static void revive(AfXdpNetdev *dev)
     dev->ram->held = held;
 }
 
+static bool is_incomplete(const AfXdpNetdev *dev)
+{
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        if (af_xdp_copy_is_absent(dev->queues[i]->copy)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void af_xdp_ram_vm_runs(AfXdpNetdev *dev)
 {
     if (!dev->ram->held) {
@@ -523,6 +533,12 @@ void af_xdp_ram_prepare(AfXdpNetdev *dev, const AfXdpRegion *regions,
     }
     ram->window_failed = 0;
     g_free(ram->why_not);
+    if (is_incomplete(dev)) {
+        /* Which mode it has is not known; what is wrong has been told. */
+        ram->why_not = g_strdup("a queue has no socket; the guest's next "
+                                "start of the device tries again");
+        return;
+    }
     ram->why_not = prepare(dev, regions, n, mergeable);
     if (ram->why_not) {
         if (ram->window) {

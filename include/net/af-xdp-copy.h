@@ -93,7 +93,8 @@ typedef struct AfXdpMove {
     const AfXdpPlace *place;
     AfXdpCopy *share;       /* has registered that memory, or NULL */
     uint32_t patience;      /* ms until the kernel must have let go; 0: 500 */
-    bool copy_mode;         /* even if driver zero-copy was wanted at first */
+    /* Even if driver zero-copy would be better; not if it is a must. */
+    bool copy_mode;
 } AfXdpMove;
 
 /*

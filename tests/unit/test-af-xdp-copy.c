@@ -456,6 +456,13 @@ static void test_device_back(void)
                                           "0"));
     g_assert_nonnull(strstr(err->message, "never sends in copy mode"));
     g_clear_error(&err);
+    /* Nor is it bound in copy mode because others are. */
+    move.copy_mode = true;
+    g_assert_false(af_xdp_copy_move(a.copy, &move, &err));
+    g_assert_error(err, AF_XDP_ERROR, EOPNOTSUPP);
+    g_clear_error(&err);
+    g_assert_true(af_xdp_copy_is_absent(a.copy));
+    move.copy_mode = false;
     af_xdp_copy_set_bind(a.copy, AF_XDP_BIND_COPY);
     g_assert_true(af_xdp_copy_move(a.copy, &move, &err));
     g_assert_no_error(err);

@@ -31,6 +31,9 @@
  */
 #define NIC_LOOK_NS (500 * SCALE_MS)
 
+/* The same when it takes new sockets to find out. */
+#define NIC_TRY_NS (2000 * SCALE_MS)
+
 struct AfXdpEvents {
     AfXdpDeviceWatch *watch;    /* NULL while the interface is gone */
     QEMUTimer *timer;
@@ -194,6 +197,7 @@ static void update_down(AfXdpNetdev *dev)
         }
         return;
     }
+    g_clear_pointer(&e->failure, g_free);
     report(dev, AF_XDP_INTERFACE_STATUS_UP, NULL);
     if (e->link_lowered) {
         warn_report("af-xdp '%s': interface '%s' is up again", dev->name,
@@ -258,6 +262,7 @@ static void device_gone(AfXdpNetdev *dev, AfXdpInterfaceStatus status,
     e->interface_down = false;
     e->nic_down = false;
     e->nic_missing = false;
+    g_clear_pointer(&e->failure, g_free);
     /* This ends what vhost does with the sockets. */
     lower_link(dev);
     for (uint32_t i = 0; i < dev->n_queues; i++) {
@@ -376,17 +381,40 @@ static void look_for_return(AfXdpNetdev *dev)
 
 /* --- The NIC behind a netkit device --- */
 
+/*
+ * Sockets were lost as the NIC was down; with them the guest can go on.
+ * Returns false if that is still not so.
+ */
+static bool nic_reopen(AfXdpNetdev *dev)
+{
+    GError *gerr = NULL;
+
+    if (vhost_runs(dev)) {
+        /* The user has raised the link: not while the queues are in use. */
+        return false;
+    }
+    if (af_xdp_open_missing(dev, &gerr)) {
+        return true;
+    }
+    if (gerr->code == ENETDOWN) {
+        g_error_free(gerr);
+    } else {
+        device_failed(dev, gerr);
+    }
+    return false;
+}
+
 static void look_at_nic(AfXdpNetdev *dev)
 {
     AfXdpEvents *e = dev->events;
-    bool down = false, unbound = false, waits = false;
+    bool down = false, unbound = false, waits = false, absent = false;
 
     for (uint32_t i = 0; i < dev->n_queues; i++) {
         AfXdpSocket *sock = af_xdp_copy_socket(dev->queues[i]->copy);
         int ret;
 
         if (sock->ifindex == 0) {
-            /* It has lost its socket in another way, which was told. */
+            absent = true;
             continue;
         }
         waits |= af_xdp_socket_tx_pending(sock) > 0;
@@ -401,6 +429,9 @@ static void look_at_nic(AfXdpNetdev *dev)
         return;
     }
     e->nic_missing = unbound;
+    if (absent && e->nic_down && !down) {
+        down = !nic_reopen(dev);
+    }
     /* The interface's own state has a message. */
     if (!e->interface_down) {
         e->nic_down = down;
@@ -410,7 +441,7 @@ static void look_at_nic(AfXdpNetdev *dev)
         /* It may have waited for a NIC that was down only briefly. */
         send_all(dev);
     }
-    plan_look(e, NIC_LOOK_NS);
+    plan_look(e, absent && e->nic_down ? NIC_TRY_NS : NIC_LOOK_NS);
 }
 
 static void look(void *opaque)
@@ -501,14 +532,12 @@ void af_xdp_events_free(AfXdpNetdev *dev)
 char *af_xdp_events_info(const AfXdpNetdev *dev)
 {
     const AfXdpEvents *e = dev->events;
+    const char *what = dev->gone ? "interface gone" :
+                       e->nic_down ? "NIC down" : "interface down";
 
-    if (dev->gone && e->failure) {
-        return g_strdup_printf(",interface gone (%s)", e->failure);
+    if (!dev->gone && !dev->down) {
+        return NULL;
     }
-    if (dev->gone) {
-        return g_strdup(",interface gone");
-    }
-    return dev->down ? g_strdup_printf(",%s down", e->nic_down ? "NIC"
-                                                               : "interface")
-                     : NULL;
+    return e->failure ? g_strdup_printf(",%s (%s)", what, e->failure)
+                      : g_strdup_printf(",%s", what);
 }

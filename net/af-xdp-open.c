@@ -239,6 +239,31 @@ bool af_xdp_open_again(AfXdpNetdev *dev, const AfXdpDevice *info,
     return true;
 }
 
+bool af_xdp_open_missing(AfXdpNetdev *dev, GError **errp)
+{
+    AfXdpDevice info;
+
+    if (!af_xdp_open_check(dev->ifname, &dev->opts, &info, errp)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < dev->n_queues; i++) {
+        AfXdpState *s = dev->queues[i];
+
+        if (af_xdp_copy_is_absent(s->copy)) {
+            bool ok;
+
+            /* The descriptor that is polled is another one afterwards. */
+            af_xdp_queue_lend(s, true);
+            ok = queue_again(s, &info, errp);
+            af_xdp_queue_lend(s, false);
+            if (!ok) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void af_xdp_open_close(AfXdpNetdev *dev)
 {
     for (uint32_t i = 0; i < dev->n_queues; i++) {

@@ -70,6 +70,14 @@ bool af_xdp_open_socket(AfXdpState *s, int ifindex, uint32_t frame_max,
                         uint32_t patience, GError **errp);
 
 /*
+ * af_xdp_open_missing: sockets for queues that have lost theirs.
+ * @errp: set if one still has none.
+ *
+ * Does not wait for a queue that is busy. No worker may be using the queues.
+ */
+bool af_xdp_open_missing(AfXdpNetdev *dev, GError **errp);
+
+/*
  * af_xdp_open_close: the interface is gone: close the sockets, detach our
  * program. A map of somebody else stays open.
  */

@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <net/if.h>
 #include "net/af-xdp-error.h"
 #include "net/af-xdp-events.h"
 #include "net/af-xdp-open.h"
@@ -26,13 +27,19 @@
 #define RETURN_LAST_NS (1000 * SCALE_MS)
 
 /*
+ * One that cannot be used is tried more and more rarely, up to this: to attach
+ * a program resets many a NIC. To see whether it is still the same is cheap.
+ */
+#define FAILED_LAST_NS (8000LL * SCALE_MS)
+
+/*
  * How often to look at the NIC behind a netkit device. In this network
  * namespace no message tells that it is down.
  */
 #define NIC_LOOK_NS (500 * SCALE_MS)
 
 /* The same when it takes new sockets to find out. */
-#define NIC_TRY_NS (2000 * SCALE_MS)
+#define NIC_TRY_NS (2000LL * SCALE_MS)
 
 struct AfXdpEvents {
     AfXdpDeviceWatch *watch;    /* NULL while the interface is gone */
@@ -44,6 +51,9 @@ struct AfXdpEvents {
     bool link_lowered;          /* by us, because of one of these */
     QEMUBH *link_bh;            /* tells a NIC that has come meanwhile */
     char *failure;              /* why it cannot be bound again, as told */
+    int failed_ifindex;         /* the interface that could not be, or 0 */
+    int64_t failed_pause;       /* ns from that attempt to the next */
+    int64_t failed_until;       /* when that is, on the timer's clock */
 };
 
 static void report(AfXdpNetdev *dev, AfXdpInterfaceStatus status,
@@ -245,6 +255,12 @@ static void plan_look(AfXdpEvents *e, int64_t pause)
     timer_mod(e->timer, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + pause);
 }
 
+static void forget_failure(AfXdpEvents *e)
+{
+    g_clear_pointer(&e->failure, g_free);
+    e->failed_ifindex = 0;
+}
+
 /*
  * The kernel has taken the sockets off the interface, and the interface off
  * what it had of our memory.
@@ -262,7 +278,7 @@ static void device_gone(AfXdpNetdev *dev, AfXdpInterfaceStatus status,
     e->interface_down = false;
     e->nic_down = false;
     e->nic_missing = false;
-    g_clear_pointer(&e->failure, g_free);
+    forget_failure(e);
     /* This ends what vhost does with the sockets. */
     lower_link(dev);
     for (uint32_t i = 0; i < dev->n_queues; i++) {
@@ -336,8 +352,7 @@ static void device_back(AfXdpNetdev *dev)
     AfXdpEvents *e = dev->events;
 
     dev->gone = false;
-    g_free(e->failure);
-    e->failure = NULL;
+    forget_failure(e);
     qemu_set_fd_handler(af_xdp_device_watch_fd(e->watch), device_event, NULL,
                         dev);
     af_xdp_netdev_learn_mac(dev);
@@ -351,12 +366,46 @@ static void device_back(AfXdpNetdev *dev)
     send_all(dev);
 }
 
+/* The interface could not be used: not again at once. */
+static void plan_attempt(AfXdpEvents *e, int ifindex)
+{
+    if (e->failed_ifindex == ifindex) {
+        e->failed_pause = MIN(2 * e->failed_pause, FAILED_LAST_NS);
+    } else {
+        e->failed_ifindex = ifindex;
+        e->failed_pause = RETURN_LAST_NS;
+    }
+    e->failed_until = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) + e->failed_pause;
+    e->pause = RETURN_LAST_NS;
+    plan_look(e, e->pause);
+}
+
+/* Is there an interface that it is time to try? Asks nobody else to wait. */
+static bool may_try(AfXdpNetdev *dev, int ifindex)
+{
+    AfXdpEvents *e = dev->events;
+
+    if (ifindex == e->failed_ifindex) {
+        return ifindex &&
+               qemu_clock_get_ns(QEMU_CLOCK_REALTIME) >= e->failed_until;
+    }
+    /* What was wrong was so with another one. */
+    forget_failure(e);
+    return ifindex;
+}
+
 static void look_for_return(AfXdpNetdev *dev)
 {
     AfXdpEvents *e = dev->events;
+    int ifindex = if_nametoindex(dev->ifname);
     GError *gerr = NULL;
 
     if (is_deleted(dev)) {
+        return;
+    }
+    if (!may_try(dev, ifindex)) {
+        e->pause = MIN(2 * e->pause, RETURN_LAST_NS);
+        plan_look(e, e->pause);
         return;
     }
     if (bind_again(dev, &gerr)) {
@@ -372,11 +421,12 @@ static void look_for_return(AfXdpNetdev *dev)
     if (gerr->code == ENODEV || gerr->code == ENETDOWN) {
         /* Nothing wrong: whoever makes it is not done. */
         g_error_free(gerr);
+        e->pause = MIN(2 * e->pause, RETURN_LAST_NS);
+        plan_look(e, e->pause);
     } else {
         device_failed(dev, gerr);
+        plan_attempt(e, ifindex);
     }
-    e->pause = MIN(2 * e->pause, RETURN_LAST_NS);
-    plan_look(e, e->pause);
 }
 
 /* --- The NIC behind a netkit device --- */

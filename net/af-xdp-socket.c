@@ -23,7 +23,7 @@
  * Memory of a UMEM that was closed counts as locked until a worker of the
  * kernel has unpinned it; whoever registers the same again waits for that.
  */
-#define LOCKED_TRIES 25
+#define LOCKED_RETRY_MS 500
 #define LOCKED_STEP_US 20000
 
 /*
@@ -256,8 +256,9 @@ static int ring_cons(int fd, const RingKind *kind, uint32_t size,
 
 /* --- Registration and bind --- */
 
+/* @patience: microseconds to wait for memory that counts as locked. */
 static int memory_register(int fd, void *area, uint64_t size,
-                           uint32_t headroom, bool unaligned, bool again)
+                           uint32_t headroom, bool unaligned, int64_t patience)
 {
     struct xdp_umem_reg reg = {
         .addr = (uintptr_t)area,
@@ -266,13 +267,13 @@ static int memory_register(int fd, void *area, uint64_t size,
         .headroom = headroom,
         .flags = unaligned ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0,
     };
-    int tries = again ? LOCKED_TRIES : 1;
 
     while (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) < 0) {
-        if (errno != ENOBUFS || --tries == 0) {
+        if (errno != ENOBUFS || patience <= 0) {
             return -errno;
         }
-        g_usleep(LOCKED_STEP_US);
+        g_usleep(MIN(patience, LOCKED_STEP_US));
+        patience -= LOCKED_STEP_US;
     }
     return 0;
 }
@@ -281,13 +282,18 @@ static int memory_register(int fd, void *area, uint64_t size,
 static bool socket_prepare(AfXdpSocket *s, const AfXdpSocketConfig *config,
                            const AfXdpUmem *umem, GError **errp)
 {
+    int64_t patience = 0;
     int ret = 0;
 
+    if (config->again) {
+        patience = 1000 * (int64_t)MIN(config->patience ?: LOCKED_RETRY_MS,
+                                       LOCKED_RETRY_MS);
+    }
     if (!config->share) {
         ret = memory_register(s->fd, af_xdp_umem_area(umem),
                               af_xdp_umem_size(umem),
                               af_xdp_umem_headroom(umem),
-                              af_xdp_umem_is_placed(umem), config->again);
+                              af_xdp_umem_is_placed(umem), patience);
     }
     if (ret < 0) {
         af_xdp_error_step(errp, AF_XDP_STEP_UMEM, -ret, config->ifname,
@@ -507,7 +513,7 @@ bool af_xdp_socket_try(const AfXdpPlace *place, GError **errp)
 {
     int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
     int ret = fd < 0 ? -errno : memory_register(fd, place->area, place->size,
-                                                place->headroom, true, false);
+                                                place->headroom, true, 0);
 
     if (ret < 0) {
         af_xdp_error_step(errp, AF_XDP_STEP_UMEM, -ret, NULL, -1,

@@ -353,6 +353,55 @@ static void test_plug(void)
     axt_net_stop(&net);
 }
 
+/* How often an interface that is back was tried, by QEMU's log. */
+static unsigned attempts(const char *log)
+{
+    g_autofree char *text = NULL;
+    const char *at;
+    unsigned n = 0;
+
+    g_assert_true(g_file_get_contents(log, &text, NULL, NULL));
+    for (at = text; (at = strstr(at, "af_xdp_device_return")); at++) {
+        n++;
+    }
+    return n;
+}
+
+/* What cannot be used is not tried each second: that resets many a NIC. */
+static void test_rarely(void)
+{
+    int pass = axt_foreign_pass();
+    g_autofree char *log = NULL;
+    unsigned n;
+    AxtNet net;
+
+    close(g_file_open_tmp("axt-log-XXXXXX", &log, NULL));
+    axt_net_start(&net, AXT_VIRTIO, 1, 1500, "%s", "");
+    g_free(qtest_hmp(net.vm->qts, "logfile %s", log));
+    g_free(qtest_hmp(net.vm->qts, "log trace:af_xdp_device_return"));
+    axt_wire_gone(net.wire);
+    wait_gone(&net, "deleted");
+    /* Nothing is there, and the kernel need not be asked about it. */
+    g_usleep(WATCH_US / 2);
+    g_assert_cmpuint(attempts(log), ==, 0);
+    axt_ip("link add " AXT_DEV " numrxqueues 1 numtxqueues 1 type veth "
+           "peer name " AXT_PEER " numrxqueues 1 numtxqueues 1");
+    axt_foreign_attach(if_nametoindex(AXT_DEV), pass);
+    axt_ip("link set dev " AXT_DEV " up");
+    g_free(axt_wait_status(&net, "failed"));
+    n = attempts(log);
+    g_usleep(4 * G_USEC_PER_SEC);
+    g_assert_cmpuint(attempts(log) - n, >=, 1);
+    g_assert_cmpuint(attempts(log) - n, <=, 2);
+    /* Another one is at once. */
+    axt_ip("link del " AXT_DEV);
+    axt_wire_back(net.wire);
+    wait_back(&net);
+    axt_net_stop(&net);
+    unlink(log);
+    close(pass);
+}
+
 /* What is back cannot be used: said once, and used when it can be. */
 static void test_fails(void)
 {
@@ -552,6 +601,7 @@ void axt_add_return_tests(void)
                  test_removed);
     axt_add("return/plug", test_plug);
     axt_add("return/fails", test_fails);
+    qtest_add_func("af-xdp/return/rarely", test_rarely);
     axt_add("return/fewer-queues", test_fewer_queues);
     axt_add("return/map", test_map);
     axt_add("return/map-anew", test_map_anew);

@@ -161,7 +161,8 @@ void af_xdp_events_nic_changed(AfXdpState *s)
 {
     AfXdpEvents *e = s->dev->events;
 
-    if (s->nc.peer && (s->dev->down || s->dev->gone)) {
+    if (s->nc.peer && (s->dev->down || s->dev->gone) &&
+        (e->link_lowered || !s->nc.link_down)) {
         s->nc.peer->link_down = true;
         e->link_lowered = true;
         /* The NIC is not ready to be told yet. */

@@ -353,6 +353,31 @@ static void test_plug(void)
     axt_net_stop(&net);
 }
 
+/* The user's own link down, before there is a NIC, is not ours to end. */
+static void test_plug_link_off(void)
+{
+    AxtNet net;
+
+    net.wire = axt_wire_new(1, 1500);
+    net.vm = axt_vm_new("-netdev af-xdp,id=n0,ifname=" AXT_DEV "%s",
+                        axt_path());
+    qtest_qmp_assert_success(net.vm->qts, "{'execute': 'set_link',"
+                             " 'arguments': {'name': 'n0', 'up': false}}");
+    axt_wire_gone(net.wire);
+    g_free(axt_wait_status(&net, "deleted"));
+    qtest_qmp_device_add(net.vm->qts, "virtio-net-pci", "nic",
+                         "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
+    net.nic = axt_virtio_new(net.vm, 1);
+    axt_wire_back(net.wire);
+    g_free(axt_wait_status(&net, "up"));
+    axt_wire_settle(net.wire);
+    axt_send_in_vain(&net);
+    axt_set_link(&net, "n0", true);
+    axt_settle(&net);
+    axt_some_traffic(&net);
+    axt_net_stop(&net);
+}
+
 /* How often an interface that is back was tried, by QEMU's log. */
 static unsigned attempts(const char *log)
 {
@@ -600,6 +625,7 @@ void axt_add_return_tests(void)
     axt_add_data("return/removed/nic-first", GINT_TO_POINTER(false),
                  test_removed);
     axt_add("return/plug", test_plug);
+    axt_add("return/plug-link-off", test_plug_link_off);
     axt_add("return/fails", test_fails);
     qtest_add_func("af-xdp/return/rarely", test_rarely);
     axt_add("return/fewer-queues", test_fewer_queues);

@@ -9,6 +9,12 @@
 #include "net/af-xdp-netkit.h"
 #include "net/af-xdp-socket.h"
 
+/*
+ * What Linux 7.2 wants room for beside the MTU in driver zero-copy: Ethernet
+ * header, two VLAN tags, checksum.
+ */
+#define LEASED_OVERHEAD (14 + 2 * 4 + 4)
+
 /* Queue 0 is asked for together with what is a NIC's. */
 static void error_mixed(const AfXdpDevice *dev, const AfXdpOptions *opts,
                         GError **errp)
@@ -43,7 +49,7 @@ static void error_no_map(const AfXdpDevice *dev, const AfXdpOptions *opts,
 static bool check_leased(const AfXdpDevice *dev, const AfXdpOptions *opts,
                          GError **errp)
 {
-    const uint32_t mtu_max = AF_XDP_RX_ROOM - AF_XDP_FRAME_OVERHEAD;
+    const uint32_t mtu_max = AF_XDP_RX_ROOM - LEASED_OVERHEAD;
 
     if (!opts->inhibit) {
         error_no_map(dev, opts, errp);

@@ -133,12 +133,12 @@ static void test_leased(void)
         WORDS("'force-copy=on'", "'nk0'", "nothing is ever sent",
               "Leave it out"));
 
-    dev.mtu = 3822;
+    dev.mtu = 3814;
     good(&dev, OPTS(.queue_start = 1, .inhibit = true, .map_path = path));
-    dev.mtu = 3823;
+    dev.mtu = 3815;
     bad(&dev, OPTS(.queue_start = 1, .inhibit = true, .map_path = path),
-        EMSGSIZE, WORDS("MTU 3823", "'nk0'",
-                        "'ip link set dev nk0 mtu 3822'"));
+        EMSGSIZE, WORDS("MTU 3815", "'nk0'",
+                        "'ip link set dev nk0 mtu 3814'"));
 }
 
 static void test_mixed(void)

@@ -606,6 +606,54 @@ static void test_map_taken(void)
     pinned_stop(&p);
 }
 
+/* Waits until the entry is free, and takes it. */
+static gpointer take_entry(gpointer opaque)
+{
+    Pinned *p = opaque;
+    int xsk = axt_foreign_xsk();
+
+    while (!axt_foreign_add(p->map, MAP_INDEX, xsk)) {
+        axt_pause();
+    }
+    return GINT_TO_POINTER(xsk);
+}
+
+/* The same while a queue is moved to guest memory. */
+static void test_map_taken_moving(void)
+{
+    const char *options = "ifname=" AXT_DEV ",inhibit=on,map-path=" MAP_PATH
+                          ",map-start-index=1";
+    g_autofree char *all = g_strconcat(options, axt_path(), NULL);
+    g_autofree char *error = NULL;
+    GThread *thief;
+    Pinned p;
+    int xsk;
+
+    p.map = axt_foreign_map(BPF_MAP_TYPE_XSKMAP, 4);
+    p.prog = axt_foreign_redirect(p.map, MAP_INDEX);
+    axt_foreign_pin(p.map, MAP_PATH);
+    p.net.wire = axt_wire_new(1, 1500);
+    axt_foreign_attach(p.net.wire->ifindex, p.prog);
+    p.net.vm = axt_vm_new("%s", "");
+    error = axt_netdev_add(p.net.vm, "n0", all);
+    g_assert_cmpstr(error, ==, NULL);
+    qtest_qmp_device_add(p.net.vm->qts, "virtio-net-pci", "nic",
+                         "{'netdev': 'n0', 'addr': '4', 'romfile': ''}");
+    thief = g_thread_new("thief", take_entry, &p);
+    p.net.nic = axt_virtio_new(p.net.vm, 1);
+    xsk = GPOINTER_TO_INT(g_thread_join(thief));
+    g_assert_true(is_set(&p));
+    axt_unplug(p.net.vm, "nic");
+    axt_nic_free(p.net.nic);
+    axt_netdev_del(p.net.vm, "n0");
+    g_assert_true(is_set(&p));
+    axt_foreign_remove(p.map, MAP_INDEX);
+    close(xsk);
+    axt_net_plug(&p.net, options);
+    axt_some_traffic(&p.net);
+    pinned_stop(&p);
+}
+
 void axt_add_return_tests(void)
 {
     axt_add_data("return/deleted/virtio", GINT_TO_POINTER(AXT_VIRTIO),
@@ -632,4 +680,5 @@ void axt_add_return_tests(void)
     axt_add("return/map", test_map);
     axt_add("return/map-anew", test_map_anew);
     axt_add("return/map-taken", test_map_taken);
+    axt_add_zero_copy("map-taken", test_map_taken_moving);
 }

@@ -79,7 +79,8 @@ struct AfXdpNetdev {
     char *name;
     char *ifname;
     AfXdpOptions opts;
-    EbpfAfXdp *prog;            /* NULL with sock-fds, or while it is gone */
+    /* NULL with sock-fds; our own also while the interface is gone */
+    EbpfAfXdp *prog;
     AfXdpEvents *events;
     AfXdpThreads *threads;
     AfXdpRam *ram;
